@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
-    """Read the options, and do it."""
+    """Check the server that the options name; return the exit status."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("server", metavar="NAME==VERSION")
     options.add_argument(
@@ -71,13 +71,13 @@ def main() -> int:
 
 
 def named(server: str) -> str:
-    """NAME==VERSION of what NAME==VERSION or NAME@latest means today."""
+    """Return as NAME==VERSION what `server`, NAME==VERSION or NAME@latest, means today."""
     launcher, version = find_server(server, ())
     return f"{launcher.name}=={version}"
 
 
 def check(url: str, profile: str, visible_within: str, report_dir: Path) -> None:
-    """Run the checks; only an undecided run is a failure here."""
+    """Run the checks; RuntimeError unless the run ends with a report, whatever the verdict."""
     command = ["-m", "conformance", "run", "--url", url, "--profile", profile, "--disposable"]
     command += ["--visible-within", visible_within]
     ended = _python(*command, "--report-dir", str(report_dir))
@@ -86,25 +86,31 @@ def check(url: str, profile: str, visible_within: str, report_dir: Path) -> None
 
 
 def compare_facts(server: Target) -> None:
-    """Compare the facts of the pinned OpenAPI with what this very server publishes."""
+    """Compare the kept facts of the server's version with what this server publishes.
+
+    RuntimeError if they differ.
+    """
     module = ["-m", "conformance.contract.published", f"{server.url}/openapi.json"]
     if _python(*module, "--version", str(server.version), "--diff"):
         raise RuntimeError("its OpenAPI document differs from fixtures/published")
 
 
 def everything_covered(url: str) -> bool:
-    """Tell what its OpenAPI document adds, and whether a requirement cites it or it is left out."""
+    """Print what the server's OpenAPI document adds; return whether all is cited or left out."""
     return _python("-m", "conformance", "contract", "delta", f"{url}/openapi.json") == 0
 
 
 def compare_answers(url: str) -> None:
-    """Compare its answers to random sequences with the reference, but for listed differences."""
+    """Compare the server's answers to random sequences with the reference's.
+
+    RuntimeError if they differ in a way that is not listed.
+    """
     if _python("-m", "conformance.selftest.fidelity", "--url", url):
         raise RuntimeError("it differs from the reference in a way that is not listed")
 
 
 def compare(published: Path, observed: Path) -> list[str]:
-    """Tell every requirement of this run whose verdict is not the published one."""
+    """Print and return the requirements of this run whose verdict is not the published one."""
     before, after = (
         {each.id: each.verdict.value for each in load_report(path).requirements}
         if path.exists()

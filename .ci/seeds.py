@@ -15,12 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What several processes do not judge, since it would disturb the checks beside.
+#: Requirements that several processes do not judge, since it would disturb concurrent checks.
 BY_ONE_PROCESS = (("CANCEL-19", "not_run"),)
 
 
 def main() -> int:
-    """Read the options, and do it."""
+    """Run the suite once for each seed; return the exit status."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--seeds", type=int, default=20)
     options.add_argument("--profile", default="full")

@@ -29,13 +29,13 @@ HERE = Path(__file__).parent
 SEED = "1"
 EXAMPLES = "30"
 LONGEST_S = 900
-#: Given a URL and a folder of its own: what it reports, and how much it asked.
+#: Maps a server's URL and an empty folder to what the tool reports and the number of requests.
 Tool = Callable[[str, Path], tuple[frozenset[str], int]]
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one tool reported of one server."""
+    """What one tool reported about one server."""
 
     reported: frozenset[str]
     requests: int
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def look(tool: Tool, *options: str) -> Look:
-    """Start a server of its own, and let the tool look at it."""
+    """Start a new server and return what the tool reports about it."""
     with ServedProcess(*options) as server, TemporaryDirectory() as folder:
         started = time.perf_counter()
         reported, requests = tool(server.url, Path(folder))
@@ -92,7 +92,7 @@ def look(tool: Tool, *options: str) -> Look:
 
 
 def conformance(url: str, folder: Path, profile: str) -> tuple[frozenset[str], int]:
-    """The requirements of MUST and SHOULD that fail, and the number of requests."""
+    """Return the requirements of MUST and SHOULD that fail, and the number of requests."""
     command = [sys.executable, "-m", "conformance", "run", "--url", url, "--profile", profile]
     _run([*command, "--report-dir", str(folder)])
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
@@ -105,7 +105,7 @@ def conformance(url: str, folder: Path, profile: str) -> tuple[frozenset[str], i
 
 
 def schemathesis(url: str, folder: Path) -> tuple[frozenset[str], int]:
-    """The kinds of failure by operation, and the number of generated test cases."""
+    """Return the kinds of failure with their operations, and the number of generated test cases."""
     report = folder / "report.json"
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json"]
     command += ["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", EXAMPLES]
@@ -122,7 +122,7 @@ def schemathesis(url: str, folder: Path) -> tuple[frozenset[str], int]:
 
 
 def _run(command: list[str]) -> None:
-    # A failing server is what both are looked at for: the exit status says nothing more.
+    # The exit status is ignored: the reports say what failed.
     subprocess.run(command, stdout=subprocess.DEVNULL, check=False, timeout=LONGEST_S)
 
 

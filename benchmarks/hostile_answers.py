@@ -84,7 +84,7 @@ MODES: dict[str, Callable[[Send], None]] = {
 
 @dataclass
 class Front:
-    """Passes requests on to the reference; `hostile` answers what comes later."""
+    """A server that passes `starts_at` requests to the reference; `hostile` answers later ones."""
 
     behind: str
     hostile: Callable[[Send], None]
@@ -213,7 +213,7 @@ def _listen(process: subprocess.Popen[bytes], said: list[float]) -> None:
 
 
 def memory_of(pid: int) -> int:
-    """The resident memory of a process and its children, in bytes."""
+    """Return the resident memory of a process and its children, in bytes."""
     total = 0
     with suppress(psutil.Error):
         process = psutil.Process(pid)

@@ -2,11 +2,11 @@
 
     python -m benchmarks.operations_by_condition [--markdown]
 
-The checks of the profile `full` that name a condition are made on the reference, in process. A
-pair of condition and operation is *asked* if a check asks the operation of the thread once it is
-made, *accepted* if such a request was answered by a success, and *at once* if no accepted write
-came between. What makes the thread counts for none. Pairs that need not be accepted, and why, stand
-in `LEFT_OUT` of `conformance/checks/acts.py`.
+The checks of the profile `full` that name a condition are run on the reference, in process. A pair
+of condition and operation is *asked* if a check requests the operation on the thread after making
+it, *accepted* if such a request was answered by a success, and *at once* if no accepted write came
+between. Requests that make the thread do not count. Pairs that need not be accepted are listed in
+`LEFT_OUT` of `conformance/checks/acts.py`, with the reasons.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from conformance.selftest.impact import Impact, ImpactRecorder, SentRequest
 from conformance.selftest.processes import Results, Tasks
 from conformance.selftest.worker import Learnt, Worker, deployment, run_worker
 
-#: Writes after which a thread is in the condition still.
+#: Writes that leave a thread in its condition.
 _LEAVING = ("create", "copy")
 
 Pair = tuple[str, str]
@@ -38,20 +38,20 @@ Pair = tuple[str, str]
 
 @dataclass
 class Reached:
-    """The number of checks by pair of condition and operation, and the pairs in three senses."""
+    """The number of checks that ask each pair, and the pairs that are accepted, also at once."""
 
     checks: dict[Pair, int] = field(default_factory=dict)
     accepted: set[Pair] = field(default_factory=set)
     at_once: set[Pair] = field(default_factory=set)
 
     def add(self, condition: str, sent: Iterable[SentRequest]) -> None:
-        """Add what one check sent about its thread, in order."""
+        """Add the requests that one check sent about its thread, in order."""
         asked: set[Pair] = set()
         changed = False
         for each in sent:
             pair = condition, str(each.request.operation)
             asked.add(pair)
-            # Of a stream that was left, nobody knows the status: it was joined.
+            # A stream that the client left has no known status; it was joined, so it is accepted.
             if each.status is not None and not 200 <= each.status < 300:
                 continue
             self.accepted.add(pair)
@@ -63,7 +63,7 @@ class Reached:
 
 
 class _Counting(Worker):
-    """Makes the checks of conditions once, and counts what each asks."""
+    """A worker that runs the checks of conditions once, and counts what each requests."""
 
     def alterations(self) -> Iterable[Altered]:
         """Yield none: only requests are watched."""
@@ -149,7 +149,7 @@ def count() -> Reached:
 
 
 class _Once(Tasks):
-    """One task."""
+    """A queue with one task."""
 
     def __init__(self) -> None:
         self._left: list[str | None] = ["count", None]
@@ -160,7 +160,7 @@ class _Once(Tasks):
 
 
 class _Rows(Results[Any]):
-    """Keeps the only row; an error text ends the program."""
+    """A queue that keeps the only row; an error text ends the program."""
 
     reached: Reached
 

@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def run(url: str, profile: str, folder: Path) -> float:
-    """Seconds of wall time of the whole command."""
+    """Run the whole command and return its wall time in seconds."""
     command = [sys.executable, "-m", "conformance", "run", "--url", url, "--profile", profile]
     started = time.perf_counter()
     subprocess.run([*command, "--report-dir", folder], stdout=subprocess.DEVNULL, check=False)
@@ -58,10 +58,10 @@ def run(url: str, profile: str, folder: Path) -> float:
 
 
 def replay(entries: list[dict[str, Any]]) -> float:
-    """Seconds that the recorded requests take, without looking at the answers.
+    """Send the recorded requests again and return the seconds that they take.
 
-    Ids that the deployment chose differ from those of the run: they are learned from
-    the answers, and that time is not counted.
+    Answers are not judged. Ids that the deployment chose differ from those of the run: they are
+    learned from the answers, and the time for that is not counted.
     """
     ids: dict[str, str] = {}
     made: list[str] = []
@@ -95,7 +95,7 @@ def replay(entries: list[dict[str, Any]]) -> float:
 
 
 def learn(before: str | None, answer: httpx.Response, ids: dict[str, str]) -> None:
-    """Note which id of the run is which id of the replay."""
+    """Add to `ids` the id in the replay of each id in the run, by comparing two answers."""
     try:
         pairs = [(json.loads(before or "null"), answer.json())]
     except ValueError:

@@ -1,8 +1,8 @@
 """The registry of blind faults.
 
-Whoever writes them knows the sources, public bug reports and changelogs, the model and the HTTP
-layer of the reference, and neither a check nor a requirement. So a blind fault names no requirement
-that it breaks: that one fails is found out by running it.
+Their authors know the sources, public bug reports and changelogs, the model and the HTTP layer of
+the reference, but no check and no requirement. So a blind fault does not name the requirements
+that it breaks: a run of the checks shows which fail.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from conformance.reference.altered import Apply
 
 @dataclass(frozen=True)
 class BlindFault:
-    """A fault, the set that it belongs to, and where such a bug was seen or what says it is one."""
+    """A fault, its set, and its source: a report of such a bug, or the sentence it contradicts."""
 
     name: str
     set_name: str

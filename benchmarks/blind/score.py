@@ -1,9 +1,10 @@
-"""Run the blind faults against all checks of the profile `full`, and tell how many are found.
+"""Run the blind faults against all checks of the profile `full`, and report how many are found.
 
     python -m benchmarks.blind.score [--set NAME] [--fault NAME] [-n PROCESSES] [--out FILE]
 
-A fault is *found* if a requirement fails, *unseen* if the traffic of the checks reaches it and none
-fails, and *never reached* if it alters nothing that a check does; the last two count alike.
+A fault is *found* if a requirement fails, *unseen* if requests of the checks reach it and no
+requirement fails, and *never reached* if no check reaches what it alters. The last two both count
+as not found.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def work(tasks: Tasks, results: Results[Row]) -> None:
 
 
 def scores(chosen: Sequence[BlindFault], workers: int) -> list[Score]:
-    """Return the score of each fault, in their order; each is printed as it is known."""
+    """Return the score of each fault, in their order; print each as soon as it is known."""
     by_name = {each.name: each for each in chosen}
 
     def score(row: Row) -> Score:

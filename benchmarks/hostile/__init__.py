@@ -1,1 +1,1 @@
-"""Hostile and unlucky worlds in which the suite is tried; run on demand, see README.md."""
+"""Hostile servers and bad networks on which the suite is tried; run on demand, see README.md."""

@@ -15,7 +15,7 @@ import h11
 _CHUNK = 65536
 #: The largest request line with headers; h11's own default refuses long URLs.
 _LARGEST_HEAD = 1 << 20
-#: A server may end a connection that was idle for so long; ask on a new one then.
+#: Seconds after which an idle connection is replaced, since the server may have ended it.
 _IDLE_S = 2.0
 _HOP_BY_HOP = frozenset(
     [b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"]
@@ -26,7 +26,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class GoneError(Exception):
-    """The other side ended the connection, or sent what is no HTTP."""
+    """The other side ended the connection, or sent something that is no HTTP."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ClientSide:
         self._head_only = False
 
     async def request(self) -> Request | None:
-        """The next request; None where the connection ends instead."""
+        """Return the next request; None if the connection ends instead."""
         if self._http.states != {h11.CLIENT: h11.IDLE, h11.SERVER: h11.IDLE}:
             if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
                 return None
@@ -93,7 +93,7 @@ class ClientSide:
                 return None
 
     async def _event(self) -> h11.Event | None:
-        """What the other side sent next; None where h11 reads no further."""
+        """Return the next event of the client; None if h11 reads no further."""
         while True:
             try:
                 event = self._http.next_event()
@@ -112,19 +112,19 @@ class ClientSide:
             raise GoneError(str(broken)) from broken
 
     async def gone(self) -> None:
-        """Return when the client has ended the connection."""
+        """Wait until the client has ended the connection."""
         while data := await self._read():
             self._http.receive_data(data)  # a request that came early
 
     async def answer(self, answer: Answer) -> None:
-        """Send a whole answer with the length that it has."""
+        """Send a whole answer with its true length."""
         await self.begin(answer, length=len(answer.body) if answer.has_body else None)
         if answer.body and answer.has_body and not self._head_only:
             await self.go_on(answer.body)
         await self.end()
 
     async def begin(self, answer: Answer, length: int | None = None) -> None:
-        """Send status and headers; with `length`, that is the length they tell."""
+        """Send status and headers; `length`, if given, becomes the Content-Length."""
         kept = [each for each in answer.headers if each[0].lower() not in _HOP_BY_HOP]
         if length is not None:
             kept = [each for each in kept if each[0].lower() not in _LENGTHS]
@@ -136,7 +136,7 @@ class ClientSide:
         await self._send(h11.Data(data=data))
 
     async def end(self) -> None:
-        """Say that the answer is whole."""
+        """Mark the end of the answer."""
         await self._send(h11.EndOfMessage())
 
     async def _send(self, event: h11.Event) -> None:
@@ -173,7 +173,7 @@ class ServerSide:
         self._used = 0.0
 
     async def ask(self, request: Request) -> Answer:
-        """Send the request and read its answer whole."""
+        """Send the request and return its whole answer."""
         head: Answer | None = None
         body = bytearray()
         async for part in self.stream(request):
@@ -185,7 +185,7 @@ class ServerSide:
         return Answer(head.status, head.headers, bytes(body))
 
     async def stream(self, request: Request) -> AsyncGenerator[Answer | bytes, None]:
-        """Send the request; first the answer without its body, then the body in parts."""
+        """Send the request; yield the answer without its body, then the body in parts."""
         try:
             await self._connect()
             assert self._writer is not None
@@ -204,7 +204,7 @@ class ServerSide:
         except (OSError, h11.ProtocolError) as broken:
             self.close()
             raise GoneError(str(broken)) from broken
-        except BaseException:  # also where the reader of the stream goes away in its midst
+        except BaseException:  # also if the reader of the stream stops before its end
             self.close()
             raise
         self._used = time.monotonic()
@@ -234,7 +234,7 @@ class ServerSide:
         return b"".join(part for part in parts if part)
 
     async def _event(self) -> h11.Event | None:
-        """What the other side sent next; None where h11 reads no further."""
+        """Return the next event of the deployment; None if h11 reads no further."""
         assert self._reader is not None
         while (event := self._http.next_event()) is h11.NEED_DATA:
             self._http.receive_data(await self._reader.read(_CHUNK))

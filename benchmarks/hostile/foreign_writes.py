@@ -1,4 +1,4 @@
-"""What the suite sends, seen at the server: every write that names what is not its own."""
+"""The writes of the suite, as seen at the server, that name what is not its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from benchmarks.hostile.recording import RecordingStore, as_others
 from conformance.contract.operations import identify
 
-#: Whoever sends this header is somebody else.
+#: Requests with this header are sent by somebody else, not by the suite.
 OTHERS_HEADER = "x-somebody-else"
 _READING = ("GET", "HEAD", "OPTIONS")
 #: Operations on many threads, which a lenient server may take to mean all.
@@ -36,15 +36,15 @@ class Write:
 class Watch:
     """An ASGI application around the deployment's, the outermost one.
 
-    It tells others from the suite, writes down the suite's writes, and dates the answers by
-    the clock of the deployment, or by the right one where `date_is_right`.
+    It distinguishes others from the suite, records the suite's writes, and sets the header Date of
+    the answers by the clock of the deployment, or by the right clock if `date_is_right`.
     """
 
     def __init__(self, app: ASGIApp, store: RecordingStore, *, date_is_right: bool) -> None:
         self._app, self._store, self._date_is_right = app, store, date_is_right
         self.requests = 0
         self.named: list[Write] = []
-        #: Requests on many threads that name none: what a lenient server takes for all.
+        #: Requests on many threads that name none of the suite's: a lenient server may read: all.
         self.bulk: list[Write] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +95,7 @@ class Watch:
 
 
 def _ids(path: str, body: bytes) -> Iterator[str]:
-    """Every UUID that a request names, in any text of its JSON."""
+    """Yield every UUID that a request names, in its path or in any text of its JSON."""
     yield from _ID.findall(unquote(path))
     try:
         parts = [json.loads(body)] if body else []

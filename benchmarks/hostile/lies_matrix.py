@@ -1,17 +1,17 @@
-"""The suite on a server that lies about whose things are: what becomes of strangers'.
+"""The suite on a server that lies about who owns what: what happens to strangers' threads.
 
     python -m benchmarks.hostile.lies_matrix [--modes all,server-ids] [--profile full]
     python -m benchmarks.hostile.lies_matrix --modes create-answers-new+clock-ahead --seeds 1,2,3
     python -m benchmarks.hostile.lies_matrix ... -- --read-only       options for `run`
 
-A mode is one lie, several joined by +, `all` (every lie at once) or `none`; `--list` tells
-them. In each run a deployment of its own holds threads, runs and crons of strangers of all
-ages, and somebody else goes on making and changing more. Written down at the server is
-every write of the suite that names what is strangers', and every change that it made to
-it; in the end all that is strangers' is compared with what they made of it. What must
-hold: nothing is named, changed or removed, no word of theirs is in what the suite wrote, and
-of the suite's own threads and crons as many are called left as stand. Exit status 1 where
-anything else was seen.
+A mode is one lie, several joined by +, `all` (every lie at once) or `none`; `--list` lists the
+lies. In each run a new deployment holds threads, runs and crons of strangers, of all ages, and
+somebody else makes and changes more during the run. The server records every write of the suite
+that names something of strangers, and every change that the suite makes to it; at the end all
+that strangers own is compared with how they left it. What must hold: nothing of strangers is
+named, changed or removed, none of their words is in a file that the suite wrote, and the suite
+reports as many of its own threads and crons as left as really are. Exit status 1 if anything else
+was seen.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Lying:
-    """What is tried: `lies` by name, with a share `rate` of the answers."""
+    """A run to be tried: the names of the `lies`, and `rate`, the share of the answers that lie."""
 
     mode: str
     lies: Sequence[str]
@@ -64,7 +64,7 @@ class Lying:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen at the server. `standing` are threads and crons of the suite."""
+    """What was seen at the server. `standing` counts threads and crons that the suite has left."""
 
     tried: Lying
     result: Result
@@ -80,7 +80,7 @@ class Seen:
 
     @property
     def broken_rules(self) -> tuple[str, ...]:
-        """What must hold and does not."""
+        """The rules that do not hold, in words."""
         told = (
             (self.harm, "strangers' things are harmed"),
             (self.hits, f"written: {_counted(self.hits)}"),
@@ -88,13 +88,13 @@ class Seen:
             (self.words, f"leaked into {_counted(self.words)}"),
             (self.standing > self.result.left, f"{self.standing} stand, {self.result.left} told"),
             (self.result.overdue, "took too long"),
-            # Not the suite's doing, but then the row is worth nothing.
+            # Not caused by the suite, but it makes the row worthless.
             (self.crashes, f"the server itself broke: {self.crashes[:1]}"),
         )
         return tuple(words for seen, words in told if seen)
 
     def row(self) -> str:
-        """As a row of the table."""
+        """Return what was seen as a row of the table."""
         result, tried, harm = self.result, self.tried, self.harm
         totals, cleanup = result.totals, result.cleanup
         return line(
@@ -117,7 +117,7 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 class LyingDeployment:
-    """A reference that lies, in this process: its store, and what it saw of the suite."""
+    """A reference that lies, in this process: its store, and what it records of the suite."""
 
     def __init__(self, lies: Sequence[str], rate: float, seed: int) -> None:
         chosen = [LIES[name] for name in lies]
@@ -133,12 +133,12 @@ class LyingDeployment:
 
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncIterator[str]:
-    """The URL under which an application is served from this event loop."""
+    """Serve an application from this event loop during the block, and yield its URL."""
     config = uvicorn.Config(
         app, log_level="critical", access_log=False, lifespan="off", ws="none", date_header=False
     )
     server = uvicorn.Server(config)
-    # Ctrl-C is for the whole program.
+    # Not `server.serve`, which would handle Ctrl-C itself: that is for the whole program.
     with open_listener(0) as listener:
         config.load()
         server.lifespan = config.lifespan_class(config)
@@ -153,7 +153,7 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
 
 
 async def see(tried: Lying, limit_s: float, options: Sequence[str] = ()) -> Seen:
-    """Let the suite judge a deployment that lies, and look at what it did."""
+    """Let the suite judge a deployment that lies, and return what it did."""
     deployment = LyingDeployment(tried.lies, tried.rate, tried.seed)
     store, watch = deployment.store, deployment.watch
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
@@ -183,7 +183,7 @@ async def see(tried: Lying, limit_s: float, options: Sequence[str] = ()) -> Seen
 
 
 def _leaks(folder: Path) -> dict[str, int]:
-    """How often strangers' words stand in what the suite wrote, by file."""
+    """Return how often strangers' words occur in the files that the suite wrote, by file."""
     found = {}
     for file in sorted(each for each in folder.rglob("*") if each.is_file()):
         if number := file.read_bytes().count(CANARY.encode()):
@@ -204,7 +204,7 @@ async def _see_all(
 
 
 def main() -> int:
-    """Try the chosen modes; 1 where a rule is broken."""
+    """Try the chosen modes; return 1 if a rule is broken, else 0."""
     options = argparse.ArgumentParser(
         description="The suite on a server that lies about whose things are.",
         epilog="Options after -- are given to `run`.",

@@ -1,10 +1,10 @@
-"""A bad network: an HTTP proxy on loopback that troubles some of the requests.
+"""A bad network: an HTTP proxy on loopback that disturbs some of the requests.
 
     python -m benchmarks.hostile.network --upstream URL --mode gateway-html --rate 0.01
 
-Each request is troubled with the same probability, independently, by a seeded generator;
-all others pass unchanged, streams as they come, on kept connections. The proxy counts what
-it did. What each mode does is told by `python -m benchmarks.hostile.network --help`.
+Each request is disturbed with the same probability, independently, by a seeded generator; all
+others pass unchanged, streams as they come, on kept connections. The proxy counts what it did.
+`python -m benchmarks.hostile.network --help` says what each mode does.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GATEWAY = {502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Tim
 
 
 class Mode(StrEnum):
-    """What happens to a troubled request."""
+    """What happens to a disturbed request."""
 
     NONE = "none"
     RESET_BEFORE = "reset-before"
@@ -85,18 +85,18 @@ MEANINGS = {
     Mode.GATEWAY_STAYS: "from one request on, 503 with an HTML page to all",
     Mode.LOGIN_STAYS: "from one request on, 302 to a login page to all but /info and /ok",
 }
-#: Modes that know no rate: they begin at one request.
+#: Modes without a rate: they begin at one request.
 ONCE = (Mode.OUTAGE_ONCE, Mode.RESTART_ONCE)
 STAYING = (Mode.KEY_EXPIRES, Mode.GATEWAY_STAYS, Mode.LOGIN_STAYS)
 RATELESS = (Mode.NONE, *ONCE, *STAYING)
 _NEEDS_RESTART = (Mode.RESTART, Mode.RESTART_ONCE)
-#: Among these requests is the one at which a mode without a rate begins.
+#: The numbers from which the request is chosen at which a mode without a rate begins.
 _BEGINS_AT = range(60, 400)
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What a proxy does to which share of the requests; times in seconds."""
+    """What a proxy does, and to which share of the requests; times in seconds."""
 
     mode: Mode = Mode.NONE
     rate: float = 0.0
@@ -112,11 +112,11 @@ class Counts:
     requests: int = 0
     forwarded: int = 0
     troubled: int = 0
-    #: Troubled requests by operation.
+    #: Disturbed requests by operation.
     operations: dict[str, int] = field(default_factory=dict)
 
     def note(self, request: Request, number: int) -> None:
-        """Count a troubled request, or count it no more."""
+        """Add `number` to the disturbed requests; -1 where a counted one was not disturbed."""
         operation, _ = identify(request.method, request.path)
         name = operation.name if operation else request.method
         self.troubled += number
@@ -124,9 +124,9 @@ class Counts:
 
 
 class Proxy:
-    """Listens on a free port of loopback for as long as an `async with` block lasts.
+    """A proxy that listens on a free port of loopback for as long as an `async with` block lasts.
 
-    `restart` makes the deployment anew, where the mode asks for it.
+    `restart` restarts the deployment, for modes that need it; ValueError if it is missing.
     """
 
     def __init__(
@@ -152,16 +152,16 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address at which the proxy listens."""
         return f"http://{HOST}:{self._port}"
 
     async def calm(self) -> None:
-        """Trouble no request from now on; return when the last outage is over."""
+        """Disturb no request from now on; return when the last outage is over."""
         self.trouble = replace(self.trouble, mode=Mode.NONE)
         await self.settled()
 
     async def settled(self) -> None:
-        """Return when no outage is under way."""
+        """Wait until no outage is in progress."""
         async with self._interrupting:
             pass
 
@@ -175,7 +175,7 @@ class Proxy:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # A process that is cancelled while it starts is waited for without end (CPython 3.11).
+        # Wait first: CPython 3.11 never returns from a process start that is cancelled.
         await self.settled()
         self._deafen()
         for task in self._tasks:
@@ -187,7 +187,7 @@ class Proxy:
         self._port = self._server.sockets[0].getsockname()[1]
 
     def _deafen(self) -> None:
-        """Listen no more, and reset every connection."""
+        """Stop listening, and reset every connection."""
         if self._server is not None:
             self._server.close()
         for client in self._clients:
@@ -206,14 +206,14 @@ class Proxy:
                 if not await self._handle(client, server, request):
                     break
         except GoneError:
-            client.reset()  # as the one side ended, so does the other
+            client.reset()  # one side has ended its connection: end the other one as well
         finally:
             self._clients.discard(client)
             server.close()
             await client.close()
 
     async def _handle(self, client: ClientSide, server: ServerSide, request: Request) -> bool:
-        """Deal with one request; whether the connection goes on."""
+        """Handle one request; return whether the connection stays open."""
         self.counts.requests += 1
         if not self._is_troubled(request):
             return await self._pass_on(client, server, request)
@@ -249,7 +249,7 @@ class Proxy:
         self.counts.forwarded += 1
         return await server.ask(request)
 
-    # What the modes do: each says whether the connection goes on.
+    # What the modes do: each method returns whether the connection stays open.
 
     async def _reset_before(self, client: ClientSide, _server: ServerSide, _: Request) -> bool:
         client.reset()
@@ -317,7 +317,7 @@ class Proxy:
         return True
 
     async def _untouched(self, client: ClientSide, answer: Answer, request: Request) -> bool:
-        """Where there is nothing to cut."""
+        """Send an answer without a body to cut, and do not count the request as disturbed."""
         self.counts.note(request, -1)
         await client.answer(answer)
         return True
@@ -344,10 +344,10 @@ class Proxy:
         return True
 
     async def _interrupt(self, _client: ClientSide, _server: ServerSide, _: Request) -> bool:
-        """An outage, or a restart: every connection is reset, and nobody listens."""
-        if self._interrupting.locked():  # one that came while another one is under way
+        """Make an outage or a restart: reset every connection, and do not listen meanwhile."""
+        if self._interrupting.locked():  # an outage is in progress already
             return False
-        mode = self.trouble.mode  # it may be calm before this is over
+        mode = self.trouble.mode  # `calm` may change it before this is over
         async with self._interrupting:
             self._deafen()
             if mode in _NEEDS_RESTART:
@@ -360,7 +360,7 @@ class Proxy:
 
 
 async def _unless_gone(client: ClientSide, answering: Awaitable[None]) -> bool:
-    """Answer, but give up when the client does; whether the connection goes on."""
+    """Await `answering` and return True; GoneError if the client leaves before that is done."""
     task = asyncio.ensure_future(answering)
     watch = asyncio.ensure_future(client.gone())
     try:
@@ -411,7 +411,7 @@ async def _forever(upstream: str, trouble: Trouble) -> None:
 
 
 def main() -> None:
-    """Stand in front of a deployment until Ctrl-C, then tell the counts."""
+    """Serve the proxy in front of a deployment until Ctrl-C, then print the counts."""
     told = "\n".join(f"  {mode:20} {meaning}" for mode, meaning in MEANINGS.items())
     options = argparse.ArgumentParser(
         description="A bad network in front of a deployment on this machine.",
@@ -419,7 +419,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     options.add_argument("--upstream", required=True, metavar="URL", help="the deployment")
-    # What can be restarted is what the matrix started itself.
+    # Without the modes that restart: only the matrix, which starts the deployment, can do that.
     modes = [mode.value for mode in Mode if mode not in _NEEDS_RESTART]
     options.add_argument("--mode", default=Mode.NONE.value, choices=modes, metavar="MODE")
     options.add_argument("--rate", type=float, default=0.01, help="share of the requests")

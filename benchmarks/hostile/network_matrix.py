@@ -1,14 +1,14 @@
-"""The suite behind a bad network: modes of trouble x rates x profiles x faults x seeds.
+"""The suite behind a bad network: modes x rates x profiles x faults x seeds.
 
     python -m benchmarks.hostile.network_matrix [--modes gateway-html,429] [--rates 1,5] [--jobs 2]
     python -m benchmarks.hostile.network_matrix --faults twelve --modes reset-before,gateway-html
     python -m benchmarks.hostile.network_matrix ... -- --outage-within 10     options for `run`
 
-In each cell a reference of its own, with threads and crons of strangers, stands behind a
-proxy of `network.py`; the suite judges it there, and the truth is asked of the reference
-directly. What must hold: the right reference is never non_conformant, and conformant at
-1 %; a broken one is never conformant; every thread that stands is one that the report
-calls left; strangers' threads are untouched. Exit status 1 where anything else was seen.
+In each cell a new reference, with threads and crons of strangers, runs behind a proxy of
+`network.py`. The suite judges it through the proxy; what really exists is requested from the
+reference directly. What must hold: the right reference is never non_conformant, and conformant
+at 1 %; a broken one is never conformant; the report names every thread that is left; strangers'
+threads are untouched. Exit status 1 if anything else was seen.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from conformance.faults.registry import all_faults
 
 RIGHT = "none"
 #: Broken references, spread over the capabilities, each breaking a MUST of the profile
-#: documented. Some break one promise only, some show it only once, some look like trouble.
+#: documented. Some break one promise only, some show it only once, some look like a bad network.
 TWELVE = (
     "create-answers-a-redirect",
     "two-creations-get-one-id",
@@ -47,7 +47,7 @@ TWELVE = (
     "waiting-on-an-unknown-thread-is-500",
     "prepopulation-of-an-unknown-graph-is-an-empty-thread",
 )
-#: Up to this rate retries are to make every verdict right.
+#: Up to this rate retries must make every verdict right.
 MENDED_BY_RETRIES = 0.01
 #: A restart of the reference loses all threads, also those of strangers.
 _FORGETFUL = (Mode.RESTART, Mode.RESTART_ONCE)
@@ -61,7 +61,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """What is tried; `fault` is "none" for the right reference."""
+    """One combination to be tried; `fault` is "none" for the right reference."""
 
     mode: Mode
     rate: float
@@ -71,20 +71,20 @@ class Cell:
 
     @property
     def disposable(self) -> bool:
-        """Whether the suite is told so: some requests, also of the documents, are sent only then.
+        """Whether the run gets `--disposable`: some requests, also of the documents, need it.
 
-        A thread made by one of them has no tag of the run: if its answer is lost, it is told as
-        possibly left, and stays.
+        A thread made by such a request does not have the run's tag: if the answer is lost, the
+        thread is reported as possibly left, and stays.
         """
         return self.profile != PROFILES[0] or self.fault != RIGHT
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was seen. `standing` are threads and crons beyond those before, at the server.
+    """What was seen. `standing` is the number of threads and crons that the run left at the server.
 
-    `ledgers` are those that stand after the run, and after the sweep that follows where
-    threads stand.
+    `after_sweep` is the number left after a sweep, which follows if there are any. `ledgers` and
+    `ledgers_after_sweep` are the numbers of ledgers then. `harmed` counts what strangers own.
     """
 
     cell: Cell
@@ -99,7 +99,7 @@ class Outcome:
 
     @property
     def broken_rules(self) -> tuple[str, ...]:
-        """What must hold and does not."""
+        """The rules that do not hold, in words."""
         return tuple(self._broken_rules())
 
     def _broken_rules(self) -> Iterator[str]:
@@ -128,7 +128,7 @@ class Outcome:
             yield f"exit {result.exit_status}"
 
     def row(self) -> str:
-        """As a row of the table."""
+        """Return what was seen as a row of the table."""
         result, cell, totals = self.result, self.cell, self.result.totals
         shown = "-" if cell.mode in RATELESS else f"{cell.rate:.0%}"
         cleanup = result.cleanup
@@ -152,14 +152,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Matrix:
-    """How each cell is tried; times in seconds."""
+    """The way in which each cell is tried; times in seconds."""
 
     effort: str
     timeout_s: float
     limit_s: float
     outage_s: float
     options: Sequence[str] = ()
-    #: Whether a broken reference is tried by all checks, not by those of what it breaks alone.
+    #: Whether a broken reference is tried by all checks, not only by those of what it breaks.
     all_checks: bool = False
 
     def _options(self, cell: Cell) -> Iterator[str]:
@@ -173,7 +173,7 @@ class Matrix:
                 yield from ("--requirement", broken)
 
     async def outcome(self, cell: Cell) -> Outcome:
-        """Try one cell, in a world of its own."""
+        """Try one cell, with a deployment and a proxy of its own."""
         fault = () if cell.fault == RIGHT else ("--fault", cell.fault)
         hold_s = self.timeout_s + 0.5
         trouble = Trouble(cell.mode, cell.rate, cell.seed, hold_s, self.outage_s)
@@ -215,7 +215,7 @@ def cells(
     faults: Sequence[str],
     seeds: Sequence[int],
 ) -> Iterator[Cell]:
-    """Every combination; modes that know no rate once."""
+    """Yield every combination; modes without a rate only once per profile, fault and seed."""
     for mode in modes:
         for rate in rates if mode not in RATELESS else (0.0,):
             for profile in profiles:
@@ -253,7 +253,7 @@ def _summary(outcomes: Sequence[Outcome]) -> None:
 
 
 def main() -> int:
-    """Try the chosen cells; 1 where a rule is broken."""
+    """Try the chosen cells; return 1 if a rule is broken, else 0."""
     options = argparse.ArgumentParser(
         description="The suite behind a bad network.",
         epilog="Options after -- are given to `run`.",

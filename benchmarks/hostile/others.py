@@ -1,4 +1,4 @@
-"""Somebody else who uses the deployment: what was there before, and what goes on meanwhile."""
+"""Another user of the deployment: with threads made before the run, and writes during the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.hostile.foreign_writes import OTHERS_HEADER
 from benchmarks.hostile.lies import CANARY, others_thread
 from benchmarks.hostile.recording import RecordingStore
 
-#: How old the threads are that were there before; the limits of 5 minutes among them.
+#: The ages of the threads made before the run, some of them just below and above 5 minutes.
 _AGES = (
     *(timedelta(days=30), timedelta(days=1), timedelta(hours=1), timedelta(minutes=11)),
     *(timedelta(minutes=6), timedelta(minutes=4), timedelta(minutes=1), timedelta(seconds=10)),
@@ -25,7 +25,7 @@ _CRON = {"assistant_id": "agent", "schedule": "0 0 1 1 *", "metadata": {"owner":
 _RUN = {"assistant_id": "agent", "input": {"messages": [{"type": "human", "content": CANARY}]}}
 _ENDLESS_S = 1_000_000
 _PAUSE_S = 0.1
-#: Of what goes on meanwhile, others keep so many threads; the older ones they delete.
+#: The number of threads made during the run that others keep; they delete the older ones.
 _KEPT = 40
 
 
@@ -49,9 +49,9 @@ class Others:
         return answer.raise_for_status().json()
 
     async def plant(self, number: int) -> None:
-        """Make so many threads of all ages: with a history, some with runs and crons.
+        """Make `number` threads of all ages, with a history, some with runs and crons.
 
-        On each ninth a run goes on for ever.
+        On every ninth thread a run stays pending for ever.
         """
         share = -(-number // len(_AGES))
         made: list[str] = []
@@ -75,7 +75,7 @@ class Others:
             await self._random.choice(acts)()
             if len(self._meanwhile) > _KEPT:
                 own = self._meanwhile.pop(0)
-                # It may be gone already: that is for the harm to tell.
+                # The thread may be gone already: `harm` counts that.
                 await self._http.delete(f"/threads/{own}")
             await asyncio.sleep(_PAUSE_S)
 
@@ -83,7 +83,7 @@ class Others:
         self._meanwhile.append((await self._post("/threads", others_thread()))["thread_id"])
 
     async def _on_one(self, path: str, body: Any = None, method: str = "POST") -> Any:
-        """Do something with a thread of one's own; None where it is gone."""
+        """Send a request about a random own thread; None if there is none, or it is refused."""
         if not self._meanwhile:
             return None
         own = self._random.choice(self._meanwhile)
@@ -106,7 +106,7 @@ class Others:
 
 @contextlib.asynccontextmanager
 async def living(others: Others) -> AsyncIterator[None]:
-    """Let somebody else live on the deployment for as long as a block lasts."""
+    """Let somebody else use the deployment for as long as a block lasts."""
     task = asyncio.create_task(others.live())
     try:
         yield

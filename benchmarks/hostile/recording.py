@@ -1,4 +1,4 @@
-"""A store that knows whose every thread, run and cron is, and who changes what."""
+"""A store that records who owns each thread, run and cron, and who changes them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from conformance.model.ids_and_times import Clock, Ids
 from conformance.model.records import Records
 from conformance.model.store import ThreadStore
 
-#: Whoever asks: the suite, unless it is said that it is somebody else.
+#: Whether the current request is sent by somebody else, and not by the suite.
 _BY_OTHERS: ContextVar[bool] = ContextVar("by_others", default=False)
 
 
 def by_others() -> bool:
-    """Whether it is somebody else who acts just now, and not the suite."""
+    """Return whether the current request is sent by somebody else, and not by the suite."""
     return _BY_OTHERS.get()
 
 
 @contextmanager
 def as_others() -> Iterator[None]:
-    """What happens in this block is done by somebody else; so is what it starts."""
+    """Treat all that happens in the block, and all that it starts, as done by somebody else."""
     token = _BY_OTHERS.set(True)
     try:
         yield
@@ -35,7 +35,7 @@ def as_others() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Hit:
-    """A change that the suite made to what is not its own: `what` is removed or changed."""
+    """A change that the suite made to a thread or cron of others; `what` is removed or changed."""
 
     what: str
     kind: str
@@ -44,7 +44,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Harm:
-    """How many threads and crons of others are not what others made of them; runs as well."""
+    """How many threads, crons and runs of others are gone or changed, though not by others."""
 
     threads_removed: int
     threads_changed: int
@@ -57,59 +57,59 @@ class Harm:
 
 
 class RecordingRecords(Records):
-    """Records in which every id belongs to who used it first: the suite, or others."""
+    """Records in which every id belongs to whoever used it first: the suite, or others."""
 
     def __init__(self, clock: Clock, ids: Ids) -> None:
-        #: What the suite did to others.
+        #: The changes that the suite made to what others own.
         self.hits: list[Hit] = []
         self._owners: dict[str, bool] = {}
         self._threads_of_others: dict[str, Thread] = {}
         self._crons_of_others: dict[str, Cron] = {}
         super().__init__(clock, ids)
 
-    # Whose it is
+    # Owners
 
     def belongs_to_others(self, own_id: str) -> bool:
-        """Whether that is the id of a thread, run or cron of somebody else."""
+        """Return whether that is the id of a thread, run or cron of somebody else."""
         return self._owners.get(canonical(own_id), False)
 
     def belongs_to_suite(self, own_id: str) -> bool:
-        """Whether that is the id of a thread, run or cron that the suite had made."""
+        """Return whether that is the id of a thread, run or cron that the suite had made."""
         return not self._owners.get(canonical(own_id), True)
 
     def _claim(self, own_id: str) -> bool:
-        """Let the id belong to who acts, if it is new; whether it belongs to others."""
+        """Assign the id, if it is new, to whoever acts; return whether it belongs to others."""
         if own_id not in self._owners:
             self._owners[own_id] = by_others()
         return self._owners[own_id]
 
     def foreign_threads(self) -> list[Thread]:
-        """Threads of others, the oldest first, as others left them."""
+        """Return the threads of others, the oldest first, as others left them."""
         return sorted(self._threads_of_others.values(), key=lambda each: each.created_at)
 
     def foreign_crons(self) -> list[Cron]:
-        """Crons of others, as others left them."""
+        """Return the crons of others, as others left them."""
         return list(self._crons_of_others.values())
 
     def standing_of_suite(self) -> list[str]:
-        """Ids of the threads and crons of the suite that stand."""
+        """Return the ids of the threads and crons of the suite that exist."""
         return [each for each in (*self.threads_by_id, *self.crons_by_id) if not self._owners[each]]
 
     def all_ids(self) -> list[str]:
-        """The ids of all threads."""
+        """Return the ids of all threads."""
         return list(self.threads_by_id)
 
     def thread_of_run(self, run_id: str) -> str | None:
-        """The id of the thread that has that run."""
+        """Return the id of the thread that has that run, or None."""
         for thread in self.threads_by_id.values():
             if any(run.run_id == run_id for run in thread.runs):
                 return thread.thread_id
         return None
 
-    # What is changed
+    # Changes
 
     def keep(self, thread: Thread) -> Thread:
-        """As the right store, and noted."""
+        """Store a thread, and record who did it."""
         foreign = self._claim(thread.thread_id)
         for run in thread.runs:
             self._claim(run.run_id)
@@ -118,20 +118,20 @@ class RecordingRecords(Records):
         return kept
 
     def forget(self, thread_id: str) -> None:
-        """As the right store, and noted."""
+        """Delete a thread, and record who did it."""
         super().forget(thread_id)
         foreign = self._owners[thread_id]
         self._note(foreign, "removed", "thread", thread_id, self._remember_thread)
 
     def keep_cron(self, cron: Cron) -> Cron:
-        """As the right store, and noted."""
+        """Store a cron, and record who did it."""
         foreign = self._claim(cron.cron_id)
         kept = super().keep_cron(cron)
         self._note(foreign, "changed", "cron", cron.cron_id, self._remember_cron)
         return kept
 
     def forget_cron(self, cron_id: str) -> None:
-        """As the right store, and noted."""
+        """Delete a cron, and record who did it."""
         super().forget_cron(cron_id)
         self._note(self._owners[cron_id], "removed", "cron", cron_id, self._remember_cron)
 
@@ -157,10 +157,10 @@ class RecordingRecords(Records):
         else:
             self._crons_of_others[cron_id] = cron
 
-    # What came of it
+    # Result
 
     def harm(self) -> Harm:
-        """Compare all that is others' with what others made of it, in every member."""
+        """Return how what others own differs, in any member, from how others left it."""
         threads, crons = self._threads_of_others, self._crons_of_others
         there = [
             (then, self.threads_by_id[own])
@@ -186,9 +186,9 @@ class RecordingRecords(Records):
 
 
 class RecordingStore(ThreadStore):
-    """A store whose records know whose everything is.
+    """A store that records who owns what.
 
-    `clock_ahead` shifts its clock; while `age` is set, what is made is so old.
+    `clock_ahead` shifts its clock. While `age` is set, everything that is made is that old.
     """
 
     records: RecordingRecords
@@ -202,12 +202,12 @@ class RecordingStore(ThreadStore):
         return self.wall() - self.age
 
     def wall(self) -> datetime:
-        """The time by the clock of this deployment."""
+        """Return the current time by the clock of this deployment, regardless of `age`."""
         return datetime.now(UTC) + self.clock_ahead
 
 
 def canonical(text: str) -> str:
-    """The canonical form of a UUID, however it is written; other texts as they are."""
+    """Return the canonical form of a UUID, however it is written; other texts as they are."""
     try:
         return str(UUID(text))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The reference deployment as a process that can be killed and started anew on its port."""
+"""The reference deployment as a process that can be killed and restarted on its port."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from conformance.reference.server import READY
 
 CHECKOUT = Path(conformance.__file__).resolve().parents[1]
 _STARTED_WITHIN_S = 30.0
-# `conformance serve`, which ends with its stdin, so that nothing is left behind a killed parent.
+# `conformance serve`, which ends at the end of its stdin, so that it does not outlive its parent.
 _SERVE = ("-m", "conformance", "serve", "--until-eof")
 
 
 class NotStartedError(Exception):
-    """The reference did not come up; the message carries what it said."""
+    """The reference did not start; the message includes its output."""
 
 
 class Deployment:
-    """A reference of its own for as long as an `async with` block lasts; `url` says where."""
+    """A new reference that runs for as long as an `async with` block lasts, at `url`."""
 
     def __init__(self, *options: str) -> None:
         self._options = options
         self._process: asyncio.subprocess.Process | None = None
         self._port = 0
-        #: How often it was killed and started anew.
+        #: How often the process was killed and restarted.
         self.restarts = 0
 
     @property
     def url(self) -> str:
-        """Where it answers; the same after a restart."""
+        """The address of the reference; the same after a restart."""
         return f"http://127.0.0.1:{self._port}"
 
     async def __aenter__(self) -> Deployment:
@@ -49,7 +49,7 @@ class Deployment:
         await self._kill()
 
     async def restart(self) -> None:
-        """Kill the process, with all that it holds, and start another one on its port."""
+        """Kill the process, which loses all threads, and start another one on the same port."""
         await self._kill()
         self.restarts += 1
         await self._start()
@@ -88,6 +88,6 @@ class Deployment:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without settings of the suite, so that they change no benchmark."""
+    """Return the environment without settings of the suite, so that they change no benchmark."""
     mine = "THREADS_CONFORMANCE_"
     return {name: value for name, value in os.environ.items() if not name.startswith(mine)}

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from benchmarks.hostile.restartable import CHECKOUT, clean_environment
 
-#: A run that takes longer is interrupted, and killed if that does not help.
+#: Seconds that an interrupted run may take to end before it is killed.
 _GRACE_S = 30.0
 _SAID = 300
 _Given = TypeVar("_Given")
@@ -24,10 +24,10 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to. `verdict` is "-" where there is no report.
+    """The result of a run. `verdict` is "-" where there is no report.
 
-    `failed` and `in_error` are the MUSTs with these verdicts; `folders` is how many temporary
-    folders stand after the run.
+    `failed` and `in_error` are the MUSTs with these verdicts; `folders` is the number of temporary
+    folders that are left after the run.
     """
 
     exit_status: int
@@ -44,7 +44,7 @@ class Result:
 
     @property
     def left(self) -> int:
-        """How many threads the report says are left, surely or possibly."""
+        """The number of threads that the report calls left or possibly left."""
         possibly = self.cleanup.get("possibly_left", ())
         threads: int = sum(each["threads"] for each in possibly)
         return len(self.cleanup.get("left", ())) + threads
@@ -52,7 +52,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Suite:
-    """How the suite is started. `folder` is where all goes that it writes."""
+    """The way in which the suite is started. It writes all its files below `folder`."""
 
     folder: Path
     limit_s: float
@@ -60,11 +60,11 @@ class Suite:
 
     @property
     def report_dir(self) -> Path:
-        """Where the reports of a run go."""
+        """The directory of the reports of a run."""
         return self.folder / "report"
 
     async def run(self, url: str, *options: str) -> Result:
-        """Judge a deployment."""
+        """Run the suite against a deployment and return the result."""
         begun = time.monotonic()
         command = ["run", "--url", url, "--report-dir", str(self.report_dir), "-n", "0"]
         status, overdue = await self._command(*command, *options, *self.options)
@@ -91,12 +91,12 @@ class Suite:
         )
 
     async def sweep(self, url: str, *options: str) -> int:
-        """Remove what an earlier run left, by its ledger; the exit status."""
+        """Remove what an earlier run left, by its ledger; return the exit status."""
         status, _ = await self._command("sweep", "--url", url, *options)
         return status
 
     def ledgers(self) -> int:
-        """How many ledgers stand."""
+        """Return the number of ledgers that are left."""
         found = (self.folder / "state").rglob("ledgers/*")
         return sum(1 for each in found if each.is_dir())
 
@@ -106,7 +106,7 @@ class Suite:
         return folder
 
     async def _command(self, *arguments: str) -> tuple[int, bool]:
-        """Start a command of the suite; its exit status, and whether it took too long."""
+        """Run a command of the suite; return its exit status, and whether it took too long."""
         environment = {
             **clean_environment(),
             "XDG_STATE_HOME": str(self._made("state")),
@@ -140,7 +140,7 @@ class Suite:
 
 
 async def _stopped(process: asyncio.subprocess.Process) -> int:
-    """Interrupt a process; kill it where it does not listen."""
+    """Interrupt a process, and kill it if it does not end; return its exit status."""
     process.send_signal(signal.SIGINT)
     try:
         return await _ended(process, _GRACE_S)
@@ -157,7 +157,10 @@ async def _ended(process: asyncio.subprocess.Process, limit_s: float) -> int:
 async def all_of(
     work: Callable[[_Given], Awaitable[_Made]], given: Sequence[_Given], jobs: int
 ) -> list[_Made]:
-    """Do the work for each, `jobs` at once; what failed is raised when all is done."""
+    """Return the result of `work` for each of `given`; `jobs` are done at once.
+
+    ExceptionGroup if any failed, raised after all are done.
+    """
     free = asyncio.Semaphore(jobs)
 
     async def one(each: _Given) -> _Made:
@@ -173,7 +176,7 @@ async def all_of(
 def hear_ctrl_c() -> None:
     """Let Ctrl-C reach the runs, also where this process was started in the background.
 
-    What is started so ignores Ctrl-C, and hands that on to what it starts.
+    A process started in the background ignores Ctrl-C, and its children inherit that.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

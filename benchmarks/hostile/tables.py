@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 
 def line(cells: Iterable[object]) -> str:
-    """One row."""
+    """Return one row of a table."""
     return f"| {' | '.join(str(each).replace('|', '/') for each in cells)} |"
 
 
 def heading(names: Sequence[str]) -> str:
-    """The two rows above a table's own."""
+    """Return the two rows at the head of a table."""
     return f"{line(names)}\n|{'---|' * len(names)}"

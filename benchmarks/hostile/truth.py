@@ -1,4 +1,4 @@
-"""What really stands on a deployment, asked of it directly."""
+"""The threads and crons that really are on a deployment, requested from it directly."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Standing:
     crons: dict[str, Any]
 
     def beyond(self, before: Standing) -> int:
-        """How many threads and crons stand that did not before."""
+        """Return how many threads and crons there are that are not in `before`."""
         threads = self.threads.keys() - before.threads.keys()
         return len(threads) + len(self.crons.keys() - before.crons.keys())
 
     def harmed(self, before: Standing) -> int:
-        """How many threads and crons of `before` are gone or changed."""
+        """Return how many threads and crons of `before` are gone or changed."""
         pairs = ((before.threads, self.threads), (before.crons, self.crons))
         return sum(now.get(own) != was for then, now in pairs for own, was in then.items())
 
 
 async def standing(url: str) -> Standing:
-    """Look at the deployment."""
+    """Return all threads and crons of the deployment."""
     async with httpx.AsyncClient(base_url=url) as http:
         threads = await _all(http, "/threads/search", "thread_id")
         crons = await _all(http, "/runs/crons/search", "cron_id")
