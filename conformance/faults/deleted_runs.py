@@ -1,4 +1,4 @@
-"""Faults of deleting threads with their runs: runs that are still shown or executed."""
+"""Faults of deleting threads with their runs: runs that are shown again, and busy threads."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _NOTHING: dict[str, Json] = {"search": [], "count": 0, "post_history": [], "hist
 
 
 def accepting_bad(operation: str, when: When, status: int) -> Apply:
-    """Answer requests that should be refused with `status`, 200 or 500."""
+    """Answer with `status`, 200 or 500, requests that should be refused."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after(operation, when=when)

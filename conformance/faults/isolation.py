@@ -174,7 +174,7 @@ def deleting_empties_its_neighbour(broken: FaultyDeployment) -> None:
 
 
 def looking_up_anywhere(*operations: str, runs: Callable[[Run], bool] = lambda _run: True) -> Apply:
-    """Look runs that satisfy `runs` up by their id alone, whatever thread the path names."""
+    """Find runs that satisfy `runs` by their id alone, whatever thread the path names."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*operations)

@@ -248,7 +248,7 @@ def replayed_are_of_values_alone(broken: FaultyDeployment) -> None:
 
 
 def _served(when: When) -> Apply:
-    """Answer subscriptions that should be refused with a stream without events."""
+    """Answer with a stream without events where a subscription should be refused."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("thread_events", when=when, status=400)

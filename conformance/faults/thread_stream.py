@@ -24,7 +24,7 @@ def _is_resumable(run: Run) -> bool:
 
 
 def _is_slow(run: Run) -> bool:
-    """Select runs whose events are compared one by one, and which are not resumed."""
+    """Select runs of `slow` that are not resumable: checks compare their events one by one."""
     return run.graph_id == "slow" and not _is_resumable(run)
 
 
@@ -516,7 +516,7 @@ fault("failure-is-told-to-its-thread-without-a-reason", breaks=["THREAD-STREAM-1
 
 
 def _served(instead_of: int, when: When) -> Apply:
-    """Answer requests that should be refused by `instead_of` with a stream without events."""
+    """Answer with a stream without events where a refusal by `instead_of` is right."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.after("thread_stream", when=when, status=instead_of)

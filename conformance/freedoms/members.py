@@ -44,7 +44,7 @@ freedom(
 
 @freedom("threads-tell-when-they-were-shown", allowed_by=_OPEN)
 def threads_tell_when_they_were_shown(altered: Altered) -> None:
-    """Add a member that differs each time, and one that is named like a timestamp and is none."""
+    """Add a member that differs each time, and one that has a timestamp's name but holds none."""
     times = count(1)
     for operation in THREADS:
         change_shown(

@@ -186,10 +186,7 @@ _VALUES_FOLLOW = (
 
 
 def _lagging_values(altered: Altered, flushed: Mapping[str, float]) -> None:
-    """Let GET show the values of `_LAG_S` ago, or those at a later time.
-
-    `flushed` holds that time by thread id.
-    """
+    """Let GET show the values of `_LAG_S` ago, or of the thread's time in `flushed` if later."""
     past = _Past(altered)
     shown: dict[str, Thread] = {}
 

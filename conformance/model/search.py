@@ -76,7 +76,7 @@ class Searches:
         ]
 
     def matches(self, thread: Thread, query: Query) -> bool:
-        """Return whether a thread has the status, metadata and values that `query` asks for."""
+        """Return whether a thread has the status, metadata and values that `query` requires."""
         return (
             (query.status is None or thread.status == query.status)
             and (not query.metadata or contains(thread.metadata, query.metadata))

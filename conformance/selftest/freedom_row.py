@@ -9,7 +9,7 @@ from conformance.contract.causes import Cause
 
 
 class Outcome(StrEnum):
-    """The result of trying freedoms. Only `FREE` is as it should be."""
+    """The result of trying freedoms. Only `FREE` is right."""
 
     FREE = "everything stayed as it was"
     RED = "turned checks red"

@@ -33,7 +33,7 @@ class Impact:
         """Return whether the alteration affects the check.
 
         If not, the check's exchanges are the same with the alteration as without: the first request
-        whose answer could differ would have to be one of these.
+        whose answer differs would have to be one of the recorded requests.
         """
         if altered.only_with and not any(
             sent.request.operation in altered.only_with for sent in self.requests

@@ -82,7 +82,7 @@ def with_status(status: int, *operations: str, instead_of: int, when: When = alw
 
 
 def refusing(operation: str, when: When = always, status: int = 422) -> Apply:
-    """Refuse requests that should be accepted with `status`."""
+    """Refuse, with `status`, requests that should be accepted."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(operation, when=when)
