@@ -38,7 +38,7 @@ Pair = tuple[str, str]
 
 @dataclass
 class Reached:
-    """The number of checks that ask each pair, and the pairs that are accepted, also at once."""
+    """The number of checks that ask each pair, the pairs accepted, and those accepted at once."""
 
     checks: dict[Pair, int] = field(default_factory=dict)
     accepted: set[Pair] = field(default_factory=set)

@@ -42,7 +42,7 @@ def is_in_modes(event: RunEvent, modes: tuple[str, ...]) -> bool:
 
 
 class StreamEvents:
-    """The making of the events of run streams."""
+    """Conversion of the steps of a run to the events of its stream."""
 
     def __init__(self, records: Records, views: Views) -> None:
         self.records, self.views = records, views

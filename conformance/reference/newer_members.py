@@ -1,4 +1,4 @@
-"""Members that newer releases publish: offered by the reference beyond the pinned document."""
+"""Members that newer releases publish; the reference offers them beyond the pinned document."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class Wire:
         """Register a rule that changes answers, only those with `status` if it is given.
 
         A rule with `writes` changes how answers are written, not their content, and acts after all
-        rules without.
+        other rules.
         """
         statuses = any_status if status is None else status.__eq__
 
