@@ -24,7 +24,7 @@ from conformance.reference.tenants import for_tenants
 
 _MODULES = "conformance.freedoms"
 #: Modules of this package without freedoms.
-_MACHINERY = ("parts", "registry")
+_MACHINERY = ("kit", "registry")
 
 
 @dataclass(frozen=True)
