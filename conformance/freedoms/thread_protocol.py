@@ -130,4 +130,4 @@ def runs_of_commands_begin_later(altered: Altered) -> None:
     @altered.wire.answers("run_list")
     def listed(_request: WireRequest, runs: Any) -> Any:
         now = time.monotonic()
-        return [run for run in runs if now - begun.get(run["run_id"], 0.0) > _LATER_S]
+        return [run for run in runs if now - begun.get(run.get("run_id"), 0.0) > _LATER_S]
