@@ -1,9 +1,10 @@
-"""Every operation as an act on a thread, for checks of what holds in whatever condition it is.
+"""Every operation as an act on a thread, for checks that hold in each condition of a thread.
 
-Acts are told apart by what the sources say of them. `LEAVING` only look, or make another thread.
-`REFUSED` are to be refused. `CHANGING` are accepted unless a run is under way. `BUSY` are made
-while one is; where the sources leave open whether they are accepted, either is right. What is
-asked of no thread in some conditions stands in `LEFT_OUT`, with the reason.
+Acts are grouped by what the sources say of them. Acts in `LEAVING` only read the thread, or make
+another thread. Acts in `REFUSED` must be refused. Acts in `CHANGING` must be accepted unless a run
+is pending or running. Acts in `BUSY` are made while a run is pending or running; where no source
+says whether such an act is accepted, both are right. `LEFT_OUT` lists the pairs of operation and
+condition that no check needs to reach, each with the reason.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
 from conformance.deployment.wire.stream_reading import Reader, at_once
 
-#: Operations whose subject is a thread with a history: crons and stateless runs are beside it.
+#: Operations on a thread with a history; those of crons and stateless runs are not among them.
 SUBJECT = tuple(
     each.name
     for each in OPERATIONS
@@ -40,7 +41,7 @@ _WAITS = "it is answered only once the run has ended: asked of a run that is not
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Operations that no check asks with success in these conditions, and why."""
+    """Operations that no check needs to see accepted in `conditions`, and why."""
 
     operations: tuple[str, ...]
     conditions: tuple[str, ...]
@@ -51,7 +52,7 @@ class LeftOut:
         yield from ((each, one) for each in self.conditions for one in self.operations)
 
 
-#: Pairs of condition and operation that need not be reached by a request that is accepted.
+#: Pairs of condition and operation for which no check needs a request that is accepted.
 LEFT_OUT = (
     LeftOut(("run_cancel", "runs_cancel"), settled(), _NO_RUN),
     LeftOut(("run_join", "run_join_stream", "run_wait", "run_stream"), UNSETTLED, _WAITS),
@@ -70,11 +71,11 @@ LEFT_OUT = (
 
 @dataclass(frozen=True)
 class Subject:
-    """A thread in a condition, with ids of its own where it has them.
+    """A thread in a condition, with the ids of its newest state and run that acts name.
 
-    `checkpoint_id` is that of its newest state, `run_id` that of its newest run; of a thread
-    without any they are ids that nothing has. `joins` says whether joining that run is answered
-    at once.
+    `checkpoint_id` or `run_id` is an id that does not exist where the thread has no state or no
+    run. `joins` says whether joining a run of the thread is answered at once, because none of its
+    runs is pending or running.
     """
 
     api: ThreadsApi
@@ -90,12 +91,12 @@ class Subject:
 
     @property
     def ended_run_id(self) -> str:
-        """The id of a run that can be joined at once, be it one that does not exist."""
+        """The id of a run that has ended, else an id of no run: a join is answered at once."""
         return self.run_id if self.joins else self.api.client.ownership.absent_id()
 
 
 def subject_of(api: ThreadsApi, made: Made, shown: Mapping[str, Any]) -> Subject:
-    """Return a thread in a condition as the subject of acts, by what `shown_of` shows of it."""
+    """Return the subject of acts for a thread; `shown` is the result of `ways.shown_of` for it."""
     absent = api.client.ownership.absent_id
     states, listed = (shown[each][1] for each in ("history", "run_list"))
     newest = known_checkpoint_id(states[0]) if isinstance(states, list) and states else None
@@ -122,8 +123,8 @@ def _create(if_exists: str) -> Ask:
     )
 
 
-#: What leaves the thread as it is, beside the looks themselves (`ways.shown_of`): it only looks,
-#: or makes another thread.
+#: Acts that leave the thread as it is: they only read it, or make another thread. The reads of
+#: `ways.shown_of` belong to them as well.
 LEAVING: dict[str, Ask] = {
     "search": lambda on: on.api.client.search(
         {"ids": [on.thread_id], "metadata": on.api.context.tag}
@@ -147,7 +148,8 @@ LEAVING: dict[str, Ask] = {
     "copy": lambda on: on.api.client.copy(on.thread_id),
 }
 
-#: What is to be refused, by the types that are published or since a run or a node is not there.
+#: Acts that must be refused: they break a published type, create a thread whose id is taken, or
+#: name a run or a node that does not exist.
 REFUSED: dict[str, Ask] = {
     "create": _create("raise"),
     "update_state": lambda on: on.api.client.update_state(
@@ -168,7 +170,7 @@ REFUSED: dict[str, Ask] = {
 
 @dataclass(frozen=True)
 class Acting:
-    """What acts are made with, and on what; a refusal ends the check as `api` has it."""
+    """The thread of an act, and the clients that send it; `api` decides how a refusal counts."""
 
     api: ThreadsApi
     runs: Runs
@@ -189,8 +191,8 @@ def _prune(on: Acting) -> object:
 def _update_state(on: Acting) -> object:
     """Update the state as the node that is next, else as the settings say.
 
-    A thread without a graph, or on which another graph was run that has no such node, is told
-    the graph of the settings where that is refused.
+    If that is refused, set the graph of the settings in the thread's metadata and send the update
+    of the settings: the thread may have no graph, or the runs may be of a graph without that node.
     """
     append = numbered(on.api.context.graph().append, 8)
     left = on.api.state(on.made.thread).get("next") or []
@@ -198,7 +200,7 @@ def _update_state(on: Acting) -> object:
     answer = on.api.client.update_state(id_of(on.made.thread), body)
     if answer.ok:
         return on.api.object_of(answer, on.made.thread)
-    # With the tag, by which the thread is found: whether an update merges, others judge.
+    # With the tag, by which the thread is found: other checks judge whether an update merges.
     metadata = {**on.api.context.tag, "graph_id": on.api.context.graph().id}
     on.api.update(on.made.thread, metadata=metadata)
     return on.api.update_state(on.made.thread, **append)
@@ -225,7 +227,7 @@ def _stream(on: Acting) -> object:
 
 
 def _background(on: Acting) -> None:
-    """Start a run, join it and its stream, look at it, which joining does, and delete it."""
+    """Start a run, join it (which also reads its status), join its stream, and delete it."""
     run = on.runs.start(on.made.thread, "agent")
     on.runs.join(run)
     on.runs.join_stream(run)
@@ -239,8 +241,8 @@ def _command(on: Acting) -> None:
         on.runs.join(each)
 
 
-#: What changes a thread, in the order in which one thread undergoes it. The first of each list is
-#: made on a thread in the condition itself, those after it on what those before it have left.
+#: Acts that change a thread, in groups. All acts of a group are made on one thread in this order:
+#: the first on the thread in its condition, each other one on what the act before it has left.
 CHANGING: dict[str, dict[str, Act]] = {
     "an update, pruning and deletion": {"update": _update, "prune": _prune, DELETION: _delete},
     "a state update": {"update_state": _update_state},
@@ -253,15 +255,16 @@ CHANGING: dict[str, dict[str, Act]] = {
 }
 
 
-#: Acts after which nothing is asked, which keeps the requests few: what they leave is judged after
-#: the act that follows.
+#: Acts after which the thread is not read, to save requests: what they leave is judged after the
+#: act that follows.
 JUDGED_LATER = ("update", "run_stream", "run_background")
 
 
 def _at_once(on: Acting, way: str) -> object:
-    """Ask for a run that is to be refused where another is under way.
+    """Send a request for a run that must be refused.
 
-    Where the other only waits, it may be accepted and wait as well: then for one of a wrong type.
+    On a thread with a running run it says `multitask_strategy: reject`. Where the other run is not
+    running yet, such a request might be accepted: then the request has a wrong type instead.
     """
     reject = on.api.run_body(9, multitask_strategy="reject")
     body = reject if on.made.status == "busy" else {"assistant_id": 5, "input": {}}
@@ -270,7 +273,7 @@ def _at_once(on: Acting, way: str) -> object:
     return send(id_of(on.made.thread), body)
 
 
-#: What is asked of a thread on which a run is under way or waits: accepted or refused.
+#: Acts on a thread with a run that is running or waits to begin: either accepted or refused.
 BUSY: dict[str, Act] = {
     "update": lambda on: on.api.client.update(id_of(on.made.thread), {"metadata": {"acted": "on"}}),
     "update_state": _update_state_beside_a_run,
@@ -291,7 +294,7 @@ BUSY: dict[str, Act] = {
 }
 
 
-#: The ways to stop runs of a thread. A run may have ended by itself meanwhile, and is refused then.
+#: The ways to stop runs of a thread. A run that has meanwhile ended by itself is refused.
 STOPPING: dict[str, Callable[[ThreadsClient, list[Run]], object]] = {
     "run_cancel": lambda client, runs: [
         client.runs.cancel(each.thread_id, each.run_id) for each in runs
@@ -317,7 +320,7 @@ def stop(way: str, on: Acting) -> None:
 
 
 def _under_way(on: Acting) -> list[Run]:
-    """Return the runs that have not ended, those first that wait: else they would begin."""
+    """Return the runs that have not ended, pending ones first, since they would begin otherwise."""
     listed = on.runs.list_runs(on.made.thread)
     runs = [run_of(each) for status in UNDER_WAY for each in listed if each.get("status") == status]
     return [each for each in runs if each is not None]

@@ -58,7 +58,7 @@ class ThreadsApi:
     # Making threads
 
     def empty(self, **members: Any) -> Thread:
-        """Create and return an empty thread; `members` join the body, and their metadata the tags.
+        """Create and return an empty thread; `members` are added to the body and to its metadata.
 
         A prerequisite thread must show the metadata that was sent, else `Blocked`; metadata that
         the deployment adds is allowed.
@@ -122,7 +122,8 @@ class ThreadsApi:
     def with_other_values(self, **members: Any) -> Thread:
         """Create and return a thread with values that no thread of `with_state` has.
 
-        Without messages that get an id it is an empty thread: its items would include the others'.
+        If the settings' supersteps send no message without an id, the threads of `with_state` all
+        have the same values, which the values of this thread would contain: then it is empty.
         """
         if not draws_message_ids(self.context.graph()):
             return self.empty(**members)
@@ -193,7 +194,7 @@ class ThreadsApi:
         return self.create({**body, "metadata": {**body.get("metadata", {}), **tags}})
 
     def draw_id(self) -> str:
-        """Draw and return an id for a thread that the check will look up by it.
+        """Generate and return an id for a thread that the check will look up by it.
 
         `Blocked` on a deployment that assigns thread ids itself.
         """
@@ -212,7 +213,7 @@ class ThreadsApi:
         """Copy the thread and return the copy."""
         return self._thread(self.client.copy(id_of(thread)), thread)
 
-    # Looking at threads
+    # Reading threads
 
     def get(self, thread: Thread) -> Thread:
         """Return the thread as GET shows it."""
@@ -332,7 +333,7 @@ class ThreadsApi:
         graph = self.context.graph()
         return {"assistant_id": graph.id, "input": numbered(graph.run_input, number), **body}
 
-    # What is not granted
+    # Answers that are no success
 
     def ensure_success(self, answer: Answer, thread: Thread | None = None) -> Answer:
         """Return the answer if it is a success; else raise the outcome that ends the check."""

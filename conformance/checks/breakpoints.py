@@ -18,9 +18,10 @@ def slow_nodes(given: ThreadsApi, given_runs: Runs) -> list[str]:
 
 
 def nodes_of(history: History) -> list[str]:
-    """Return the nodes that ran, one after another; `Blocked` if fewer than two, or side by side.
+    """Return the nodes in the order in which they ran; `Blocked` if there are fewer than two.
 
-    Of two nodes that are next at once no source says how a breakpoint at one holds the other.
+    Also `Blocked` if one of the first two steps ran several nodes in parallel: no source says
+    whether a breakpoint at one of them stops the others.
     """
     shown = [state.get("next") or [] for state in reversed(history.states)]
     steps = [step for step in shown if step and step != ["__start__"]]
@@ -35,8 +36,9 @@ def nodes_of(history: History) -> list[str]:
 def run_by_way(
     way: str, given_runs: Runs, runs: Runs, thread: Thread, body: dict[str, Any]
 ) -> None:
-    """Run to the end by that way; a refusal breaks the promise of `runs`.
+    """Run the graph to its end by wait, by stream or in the background, as `way` says.
 
-    Whether a run in the background can be followed is judged by RUN-03.
+    A refusal breaks the promise of the check. In the background it blocks the check instead, since
+    RUN-03 judges whether such a run can be followed.
     """
     (given_runs if way == "background" else runs).run_by(way, thread, body)

@@ -21,8 +21,8 @@ _REFUSED = "the channels of the [graph] settings cannot be written, and are not 
 Values = dict[str, Any]
 Update = dict[str, Any]
 
-#: The numbers of the two updates that write all channels: one could not tell adding from
-#: replacing.
+#: The numbers of the two updates that write all channels. After a single update, a channel that
+#: adds and one that replaces would hold the same value.
 WRITTEN = (2, 3)
 
 
@@ -35,10 +35,10 @@ def values_of(holder: dict[str, Any]) -> Values:
 def channels_before_and_after(
     before: Values, after: Values, graph: GraphSettings
 ) -> tuple[Values, Values]:
-    """Return the described channels of an earlier state, and what a later one still holds of them.
+    """Return the described channels of an earlier state, and the same channels of a later one.
 
-    Of the followed list, to which items may have been added, the later one has as many items as the
-    earlier.
+    The followed list of the later state is cut to the length that it has in the earlier one, since
+    items may have been added.
     """
     key = followed_key(graph)
     held_before = {name: value for name, value in before.items() if _is_described(name, graph)}
@@ -175,7 +175,7 @@ def expected_values(
 ) -> Values:
     """Return what `shown_values` must return after these supersteps, in all channels or in `keys`.
 
-    `Blocked` if that is nothing: nothing would be compared.
+    `Blocked` if there is no such value, since nothing would be compared.
     """
     updates = [update for superstep in supersteps for update in superstep["updates"]]
     wanted = predicted_values(updates, graph, {})

@@ -21,7 +21,7 @@ class CheckContext:
     """The settings, tag and notes of the running check.
 
     `offers` names the documented operations whose presence the check itself decides.
-    `missing` returns why the graph of an id cannot be used, or None.
+    `why_graph_missing` returns why the graph with an id cannot be used, or None.
     `granted` holds the operations that succeeded once: if refused later, they are not missing.
     `forget` drops the exchanges recorded so far, so that a failure does not report them.
     """
@@ -66,9 +66,9 @@ class CheckContext:
     ) -> _T:
         """Call `look` until `holds` accepts the result or time is up; return the last result.
 
-        The deadline is `within_s` seconds, or the declared one. The last look begins after it, so
-        that what is visible by then is seen, however long a look takes. A note tells the time
-        waited, unless the first look was accepted.
+        The deadline is `within_s` seconds, by default the setting `visible_within_s`. The last
+        call begins after the deadline, so that what is visible by then is seen, however long a
+        call takes. A note says how long was waited, unless the first result was accepted.
         """
         deadline = self.settings.visible_within_s if within_s is None else within_s
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The documents' flows through one of the documents' clients, as checks use them."""
+"""The flows of the documents, run for a check by one of the documents' clients (SDKs, curl)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from conformance.deployment.settings import documented_supersteps, numbered
 from conformance.model.history import mask_thread_id, same_json
 from conformance.safe_text import excerpt
 
-#: A check made with each of the documents' clients.
+#: Parametrizes a check, so that it is made once with each of the documents' clients.
 by_each_client = pytest.mark.parametrize(
     "flows",
     [pytest.param(name, marks=pytest.mark.client(name)) for name in DOCUMENTED_CLIENTS],
@@ -30,13 +30,13 @@ _ID, _MOMENT = "<an id>", "<a moment>"
 
 
 class Flows:
-    """Runs flows by one client; a result must equal the HTTP answer to the client's own request."""
+    """Flows run by one client; a result must equal the HTTP answer to the client's own request."""
 
     def __init__(self, client: Client, gateway: Gateway, given: ThreadsApi) -> None:
         self._client = client
         self._gateway = gateway
         self._given = given
-        #: The metadata of all threads of the check, whoever makes them.
+        #: The metadata of all threads of the check, made by the client or directly by HTTP.
         self.metadata = {**given.client.tag, **given.context.tag}
 
     def run_for_object(self, name: str, **names: str) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def assert_same_outcome(given: ThreadsApi, returned: Thread, by_http: Thread) ->
 
 
 def assert_same_steps(returned: History, by_http: History) -> None:
-    """Assert that two histories took the same steps to the same values; ids and times aside."""
+    """Assert that two histories have the same steps and values; ids and times are not compared."""
     taken, wanted = ([_step_members(each) for each in history] for history in (returned, by_http))
     assert_equal(taken, wanted, "the steps of the history")
 

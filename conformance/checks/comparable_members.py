@@ -17,12 +17,12 @@ from conformance.safe_text import excerpt
 #: Members that stay the same when a state is added after this one; `tasks` get their results
 #: then, and `next` changes with them.
 _LASTING = ("values", "metadata", "created_at")
-#: What the contract holds of a state's metadata.
+#: The members of a state's metadata that belong to the server's contract.
 _METADATA = frozenset({"source", "step", "parents"})
 
 
 def require_some(shown: Iterable[object], what: str, by: str = "") -> None:
-    """Block the check unless something in `shown` is not empty: nothing would be compared.
+    """Block the check if everything in `shown` is empty, since nothing would be compared.
 
     `what` says in words what is missing; `by` is the requirement that demands it, if any.
     """
@@ -43,7 +43,7 @@ def lasting_members(states: Iterable[State]) -> list[dict[str, Any]]:
 
 
 def published_members(schema: str, value: Any) -> Any:
-    """Return an object, or each object of a list, with the declared members alone."""
+    """Return an object, or each object of a list, with only the members that `schema` declares."""
     if isinstance(value, list):
         return [published_members(schema, each) for each in value]
     if not isinstance(value, dict):
@@ -55,8 +55,8 @@ def published_members(schema: str, value: Any) -> Any:
 def published_state(state: State) -> State:
     """Return the published members of a state, and of the states in its tasks.
 
-    Others are free, and need not be the same twice. `created_at` is told in UTC, since the
-    documents show moments in two notations.
+    Other members are free, and may differ between two reads. `created_at` is converted to UTC,
+    since the documents show timestamps in two notations.
     """
     shown: State = published_members("thread_state", state)
     if isinstance(shown.get("created_at"), str):
@@ -95,9 +95,9 @@ def masked_state(state: State, thread_id: str, copied_from: str | None = None) -
     """Return a state with its thread's own id masked, to compare a copy with its source.
 
     `metadata.thread_id` is left out, as in the documents' comparison. The id of the source,
-    `copied_from`, is masked in `checkpoint` and `parent_checkpoint` too, since a server may go on
-    naming the source there: whether they name the copy is COPY-20. In the checkpoints of tasks, of
-    which no document speaks, it is not.
+    `copied_from`, is masked in `checkpoint` and `parent_checkpoint` too, since a server may
+    continue to name the source there: COPY-20 judges whether they name the copy. In the
+    checkpoints of tasks, which no document describes, the id of the source is not masked.
     """
     return _masked(mask_thread_id(published_state(state), thread_id), copied_from)
 
@@ -117,11 +117,10 @@ def _masked(state: State, copied_from: str | None) -> State:
 
 
 def shown_by_both(one: State, other: State) -> tuple[State, State]:
-    """Return two views of one state with the published members that both show.
+    """Return two views of one state, each with only the published members that both views show.
 
-    Of their metadata, `source`, `step` and `parents` are the contract: what else only one of them
-    shows is left out. Of their tasks, members are left out that are empty where the other shows
-    none.
+    In metadata, members other than `source`, `step` and `parents` are left out if only one view
+    shows them. In tasks, an empty member is left out if the other view does not show it.
     """
     first, second = published_state(one), published_state(other)
     both = first.keys() & second.keys()
@@ -133,7 +132,7 @@ def shown_by_both(one: State, other: State) -> tuple[State, State]:
 
 
 def _in_one_form(name: str, one: Any, other: Any) -> tuple[Any, Any]:
-    """Return two values of a member of one state without what only one of the views may show."""
+    """Return the values of one member in two views, without what only one view may show."""
     if name == "metadata" and isinstance(one, dict) and isinstance(other, dict):
         names = (one.keys() & other.keys()) | _METADATA
         return (
@@ -172,7 +171,7 @@ def _tasks_of(state: State) -> list[dict[str, Any]]:
 
 
 def _with_states_of_tasks(state: State, form: Callable[[State], State]) -> State:
-    """Return a state whose tasks hold the states of their subgraphs in another form."""
+    """Return the state with `form` applied to each subgraph state that its tasks hold."""
     if not any(isinstance(each.get("state"), dict) for each in _tasks_of(state)):
         return state
     tasks = [
@@ -187,8 +186,8 @@ def _with_states_of_tasks(state: State, form: Callable[[State], State]) -> State
 def shows_its_state(thread: Any, state: Any) -> bool:
     """Return whether GET of a thread agrees with its newest state.
 
-    It must not be busy, show the same values, and interrupts if the state does. What only one of
-    the two shows is not compared.
+    The thread must not be busy, must show the same values, and must show interrupts if and only
+    if a task of the state does. What only one of the two shows is not compared.
     """
     if not (isinstance(thread, dict) and isinstance(state, dict)):
         return True
@@ -202,7 +201,7 @@ def shows_its_state(thread: Any, state: Any) -> bool:
 
 
 def parent_ids(state: State) -> set[str]:
-    """Return the parent checkpoint ids of a state: in `parent_checkpoint`, and at its top."""
+    """Return the ids that a state shows in `parent_checkpoint` and in `parent_checkpoint_id`."""
     parent = state.get("parent_checkpoint")
     inner = parent.get("checkpoint_id") if isinstance(parent, dict) else None
     named = (inner, state.get("parent_checkpoint_id"))
@@ -224,8 +223,8 @@ def is_empty_state(answer: Answer) -> bool:
 def assert_refused_or_empty(answer: Answer, initial_values: Callable[[], Any]) -> None:
     """Assert that an answer is a 4xx, or a state whose values hold no data but defaults.
 
-    `initial_values` returns those of a new thread, and is called only if there is data: a channel
-    of a graph may have a default.
+    `initial_values` returns the values of a new thread, in which a channel may have a default. It
+    is called only if the answer holds data.
     """
     count_judgement()
     if is_empty_state(answer) or 400 <= answer.status < 500:

@@ -1,8 +1,8 @@
-"""Counts what a check compared: a check that compared nothing must not pass.
+"""The count of what a check compared: a check that compared nothing must not pass.
 
-The functions of `expect` count their arguments here. A check that holds although all its
-comparisons were of nothing (null, empty texts, lists and objects) is blocked: a deployment that
-shows nothing would pass it.
+The functions of `expect` count their arguments here. If all comparisons of a check were of nothing
+(null, empty texts, lists and objects), the check is blocked although no assertion failed: otherwise
+a deployment that shows nothing would pass it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _IDS = frozenset(
 
 @dataclass
 class ComparisonCount:
-    """What the running check compared: how often, how many values, and members of which names."""
+    """What the running check compared: the number of comparisons and values, and member names."""
 
     comparisons: int = 0
     values: int = 0
@@ -45,7 +45,7 @@ def begin() -> ComparisonCount:
 def count_comparison(*values: Any) -> None:
     """Count a comparison of JSON values, and the values that they hold.
 
-    `Blocked` if they are threads or states that show nothing but ids: their being equal is no
+    `Blocked` if they are threads or states that show nothing but ids: that those are equal is no
     evidence.
     """
     _count.comparisons += 1

@@ -1,8 +1,9 @@
 """The conditions in which a thread can be, each made by its name.
 
-An operation that works on a fresh thread may fail on one that was forked, asks, failed or was
-copied. A rule is judged in conditions by their names here, so that a failure names one. A
-condition that a deployment cannot make blocks the check: `given` and `given_runs` make it.
+An operation that works on a fresh thread may fail on one that was forked, interrupted or copied, or
+whose run failed. Checks name the conditions registered here in which they judge a rule, so that a
+failure names the condition. Threads are made by `given` and `given_runs`, so that a condition which
+a deployment cannot make blocks the check. A thread that is *asking* stands at an interrupt().
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from conformance.deployment.settings import numbered
 
 #: A ttl, in minutes, so long that no thread expires during a run.
 _TTL_MINUTES = 600
-#: Seconds after which a run begins that is to wait until then.
+#: The `after_seconds` of a run that must not begin while the check lasts, in seconds.
 FAR_S = 600.0
-#: The requirement that a thread shows its status, by status.
+#: For each status of a thread, the requirement that the thread shows it.
 SHOWN_BY = {
     "idle": "CREATE-09",
     "interrupted": "STATUS-01",
     "error": "STATUS-02",
     "busy": "STATUS-03",
 }
-#: The conditions in which a run is under way or waits to begin.
+#: The conditions in which a run is running or waits to begin.
 UNSETTLED = ("running", "running with a run waiting", "with a run to come")
-#: The conditions of a thread that was pruned, which not every deployment can.
+#: The conditions of pruned threads: not every deployment offers pruning.
 PRUNED = ("forked and pruned", "pruned", "asking and pruned")
 _KEEP_LATEST = {"strategy": "keep_latest"}
 _ANSWER = {"messages": [{"type": "ai", "content": "answered for the node"}]}
@@ -43,9 +44,9 @@ _ANSWER = {"messages": [{"type": "ai", "content": "answered for the node"}]}
 class Made:
     """A thread in a condition, and what is known of it.
 
-    `status` is what the sources say that it shows once it has settled, None where they leave it
-    open. `settles` says whether it is not busy once its runs have ended. `source` is the thread
-    that it was copied from, `run` its last run that was started in the background.
+    `status` is the status that the thread must show by the sources, None where no source says.
+    `settles` says whether to wait until the thread is no longer busy. `source` is the thread that
+    it was copied from, `run` the last run that was started on it in the background.
     """
 
     thread: Thread
@@ -57,7 +58,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Maker:
-    """What conditions are made with: prerequisites, so that a refusal blocks the check."""
+    """The APIs by which conditions are made: those for prerequisites, so that a refusal blocks."""
 
     given: ThreadsApi
     runs: Runs
@@ -85,20 +86,20 @@ def names() -> tuple[str, ...]:
 
 
 def settled() -> tuple[str, ...]:
-    """Return the names of the conditions in which no run is under way or waits to begin."""
+    """Return the names of the conditions in which no run is running or waits to begin."""
     return tuple(each for each in MAKERS if each not in UNSETTLED)
 
 
 def in_conditions(*wanted: str) -> pytest.MarkDecorator:
     """Parametrize a check by conditions: it is made once for each name, as `condition`.
 
-    KeyError for a name that is none, while the checks are collected.
+    The name of no condition raises KeyError while the checks are collected.
     """
     return pytest.mark.parametrize("condition", [pytest.param(_known(each)) for each in wanted])
 
 
 def make(name: str, given: ThreadsApi, runs: Runs) -> Made:
-    """Make a thread in that condition, settled unless a run is under way on it."""
+    """Make a thread in that condition, and wait until it is no longer busy if `settles` says so."""
     made = MAKERS[name](Maker(given, runs))
     if made.settles:
         given.get_settled(made.thread)
@@ -254,7 +255,7 @@ def run_and_forked(maker: Maker) -> Made:
 
 @condition("failed")
 def failed(maker: Maker) -> Made:
-    """Run a graph that raises on a thread that has a state."""
+    """Run a graph that raises an exception, on a thread that has a state."""
     thread = maker.given.prepopulated()
     maker.runs.run_to_end(thread, "failing")
     return Made(thread, status="error")
@@ -268,7 +269,7 @@ def failed_and_recovered(maker: Maker) -> Made:
     return Made(thread)
 
 
-# Threads that stand still
+# Interrupted threads
 
 
 @condition("asking")
@@ -279,7 +280,7 @@ def asking(maker: Maker) -> Made:
 
 @condition("asking again")
 def asking_again(maker: Maker) -> Made:
-    """Answer the first question, and ask again in a later run."""
+    """Answer the first interrupt, and run the graph to an interrupt again."""
     thread = asking(maker).thread
     maker.runs.resume(thread, "interrupter", "the first answer")
     return _asked(maker, thread, "interrupter")
@@ -293,7 +294,7 @@ def asking_in_a_subgraph(maker: Maker) -> Made:
 
 @condition("asking and pruned")
 def asking_and_pruned(maker: Maker) -> Made:
-    """Prune a thread that asks to its newest state."""
+    """Prune an interrupted thread to its newest state."""
     made = asking_again(maker)
     maker.given.prune(made.thread, **_KEEP_LATEST)
     return made
@@ -301,7 +302,7 @@ def asking_and_pruned(maker: Maker) -> Made:
 
 @condition("answered")
 def answered(maker: Maker) -> Made:
-    """Answer the question by a run."""
+    """Answer the interrupt by a run that resumes."""
     thread = asking(maker).thread
     maker.runs.resume(thread, "interrupter", "yes")
     return Made(thread)
@@ -309,7 +310,7 @@ def answered(maker: Maker) -> Made:
 
 @condition("answered by an update")
 def answered_by_an_update(maker: Maker) -> Made:
-    """Update the state as the node that asked, which leaves no node next."""
+    """Update the state as the interrupted node, which leaves no node next."""
     made = asking(maker)
     (asked,) = _next(maker.given.state(made.thread))
     maker.given.update_state(made.thread, values=_ANSWER, as_node=asked)
@@ -330,24 +331,24 @@ def stopped_after_a_node(maker: Maker) -> Made:
     return _stopped(maker, "interrupt_after", second=False)
 
 
-# Runs that were ended
+# Runs that were cancelled or deleted
 
 
 @condition("cancelled")
 def cancelled(maker: Maker) -> Made:
-    """Cancel a run under way on a thread that has a state, by interrupt."""
+    """Cancel a running run, on a thread that has a state, by the action interrupt."""
     return _ended(maker, "interrupt")
 
 
 @condition("rolled back")
 def rolled_back(maker: Maker) -> Made:
-    """Cancel a run under way on a thread that has a state, by rollback."""
+    """Cancel a running run, on a thread that has a state, by the action rollback."""
     return _ended(maker, "rollback")
 
 
 @condition("with a run deleted")
 def with_a_run_deleted(maker: Maker) -> Made:
-    """Run the graph twice, and delete the later run; no source says what then becomes of it."""
+    """Run the graph twice, and delete the later run; no source says which status results."""
     thread = run_once(maker).thread
     run = maker.runs.start(thread, "agent")
     maker.runs.join(run)
@@ -355,19 +356,19 @@ def with_a_run_deleted(maker: Maker) -> Made:
     return Made(thread, status=None)
 
 
-# Runs under way
+# Runs that have not ended
 
 
 @condition("running")
 def running(maker: Maker) -> Made:
-    """Start a run that goes on for as long as a check looks."""
+    """Start a run that lasts longer than a check reads the thread."""
     thread = maker.given.empty()
     return Made(thread, status="busy", run=maker.runs.start_long(thread), settles=False)
 
 
 @condition("running with a run waiting")
 def running_with_a_run_waiting(maker: Maker) -> Made:
-    """Start a run behind one that is under way."""
+    """Enqueue a run behind one that is running."""
     made = running(maker)
     waiting = maker.runs.start(made.thread, "agent", multitask_strategy="enqueue")
     return Made(made.thread, status="busy", run=waiting, settles=False)
@@ -375,7 +376,7 @@ def running_with_a_run_waiting(maker: Maker) -> Made:
 
 @condition("with a run to come")
 def with_a_run_to_come(maker: Maker) -> Made:
-    """Start a run that begins later; whether the thread is busy until then, no source says."""
+    """Create a run that begins later; no source says whether the thread is busy until then."""
     thread = maker.given.prepopulated()
     run = maker.runs.start(thread, "agent", after_seconds=FAR_S)
     if (status := maker.runs.status(run)) != "pending":
@@ -392,7 +393,7 @@ def _copied(name: str, times: int = 1) -> Make:
         thread = source.thread
         for _ in range(times):
             thread = maker.given.copy(thread)
-        # Whether a copy is in error or interrupted as its source is, no document says.
+        # No document says whether a copy is in error or interrupted as its source is.
         status = "idle" if source.status == "idle" else None
         return Made(thread, status, source.thread)
 
@@ -446,7 +447,7 @@ def _ended(maker: Maker, action: str) -> Made:
         )
         if left > before:
             raise Blocked("a run that was rolled back leaves states", by="CANCEL-05")
-    # That such a thread is not busy is CANCEL-12, and not waited for here.
+    # CANCEL-12 judges that such a thread is no longer busy: that is not waited for here.
     return Made(thread, status=None, run=run, settles=False)
 
 

@@ -1,4 +1,4 @@
-"""Crons as checks use them: always on a thread of the check, and deleted in the end."""
+"""Access to crons for checks: each is on a thread of the check, and deleted in the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVERY_MINUTE = "* * * * *"
 
 
 class Crons:
-    """Creates, reads and changes crons; deletes on exit those that it created."""
+    """The crons of a check: creates, reads and changes them, and deletes its own on exit."""
 
     def __init__(self, api: ThreadsApi) -> None:
         self._api = api

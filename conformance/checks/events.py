@@ -1,4 +1,4 @@
-"""Server-sent events: which there are, and what they hold where each has a name and JSON data."""
+"""Server-sent events: the parsing of a stream, and the names and JSON data of its events."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ MODES = frozenset(
     }
 )
 
-#: The fields of an event that mean something.
+#: The fields of an event to which the HTML standard gives a meaning.
 _FIELDS = {"event", "data", "id", "retry"}
 
-#: A stream of more lines is not parsed: that of a run has a few hundred.
+#: A stream of more lines is not parsed: the stream of a run has a few hundred.
 MOST_LINES = 100_000
 
 
@@ -75,13 +75,13 @@ def assert_names_and_json_data(text: str, by: str) -> None:
 
 
 def modes_of(events: Iterable[Event]) -> set[str]:
-    """Return the modes of the events: `values`, or `values|…` for a subgraph."""
+    """Return the published modes in the names of the events: `values` for `values|…`, too."""
     names = {event.name.partition("|")[0].partition("/")[0] for event in events}
     return names & MODES
 
 
 def events_of_the_graph(events: Iterable[Event]) -> list[Event]:
-    """Return the events of published modes; others are about the stream, or of the server's own."""
+    """Return the events of published modes: others are about the stream, or server-specific."""
     return [event for event in events if modes_of([event])]
 
 
@@ -117,9 +117,9 @@ def _parse_event(block: str) -> Event | None:
     # A block without any field of an event is some other text, such as JSON.
     if fields and not fields.keys() & _FIELDS:
         raise PromiseBroken("every event with a name, in SSE format", excerpt(block, 300))
-    # By the HTML standard other fields mean nothing, and what has no data is no event: `retry`
-    # says how long to wait before joining again, and a name alone is passed over by every client.
-    # An event with empty data, such as a sign of life, says no more than one without.
+    # By the HTML standard other fields are ignored, and a block without data is no event: `retry`
+    # sets the time to wait before reconnecting, and clients ignore a block with only a name. A
+    # block with empty data, such as a heartbeat, is treated the same way.
     text = _data_in(fields)
     if not text:
         return None

@@ -14,7 +14,7 @@ from conformance.deployment.wire.stream_reading import Reader, at_once
 
 Ask = Callable[[ThreadsClient], Answer]
 
-#: They reveal nothing of threads, and load balancers call them without credentials.
+#: Operations that reveal nothing of threads, and that load balancers call without credentials.
 OPEN_TO_ALL = ("ok", "info", "openapi")
 
 

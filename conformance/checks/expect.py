@@ -32,7 +32,7 @@ from conformance.safe_text import excerpt
 REQUIRED_OF_A_THREAD = ("thread_id", "created_at", "updated_at", "metadata", "status")
 #: The published members of a thread that may be absent or null.
 OPTIONAL_OF_A_THREAD = ("values", "config", "state_updated_at", "interrupts")
-#: The schemas of what reads of a thread show.
+#: The schema of the thread or states in the answer of each operation that reads a thread.
 _PUBLISHED = {
     "get": "thread",
     "state": "thread_state",
@@ -41,7 +41,7 @@ _PUBLISHED = {
     "history": "thread_state",
     "post_history": "thread_state",
 }
-#: What says of a member of a thread that there is nothing, beside an empty object.
+#: Values of a thread's members that mean the same as an empty object.
 _NOTHING: dict[str, tuple[Any, ...]] = {
     "values": (None,),
     "config": (None, {"configurable": {}}),
@@ -50,7 +50,7 @@ _MOMENTS = frozenset({"created_at", "updated_at", "state_updated_at"})
 
 
 def assert_equal(actual: Any, expected: Any, what: str) -> None:
-    """Assert that two JSON values are equal, as JSON: true is not 1."""
+    """Assert that two values are equal as JSON values: true is not 1."""
     count_comparison(expected, actual)
     if not same_json(expected, actual):
         raise PromiseBroken.by_difference(expected, actual, what)
@@ -113,10 +113,11 @@ def kept_metadata(thread: Thread, sent: dict[str, Any]) -> Any:
 
 
 def assert_copies_of_moments(source: History, copies: list[History], least: int) -> None:
-    """Assert that each copy has the history that the source had at some moment, one after another.
+    """Assert that each copy has the history that the source had at some time; copies are in order.
 
-    That is the source's oldest states without a gap, at least `least` and no fewer than the copy
-    before has. The tasks of a copy's newest state may lack results that came later.
+    Such a history is the source's oldest states without a gap: at least `least` states, and no
+    fewer than the previous copy has. The tasks of a copy's newest state may lack results that came
+    later.
     """
     final = masked_states(source)
     for copy in copies:
@@ -141,9 +142,9 @@ def assert_untouched(
 ) -> None:
     """Assert that a thread, its state and its history, or some of these, are the same after `act`.
 
-    All published members count. What the deployment does not offer, such as a history, is left
-    out. What is shown of a run that has just ended may follow within the declared deadline: before
-    `act`, it is waited for.
+    All published members count. An operation that the deployment does not offer, such as history,
+    is left out. The result of a run that has just ended may become visible later, within the
+    declared deadline: it is waited for before `act` is called.
     """
     looks = api.context.eventually(lambda: _snapshot(api, thread, operations), _is_settled)
     before = [
@@ -166,9 +167,11 @@ def assert_untouched(
 def assert_moves_updated_at(
     given: ThreadsApi, thread: Thread, act: Callable[[], object], member: str = "updated_at"
 ) -> None:
-    """Assert that `updated_at` of a thread is later after `act`, which may be called repeatedly.
+    """Assert that a timestamp of a thread, `member`, is later after `act` than before.
 
-    Timestamps may be in milliseconds: then a later `act` has a later one. `member` is the time.
+    `act` is called again until it is later or the deadline passes, since two changes within the
+    same millisecond may have the same timestamp. `Blocked` if a timestamp in whole seconds does not
+    become later.
     """
     before = moment_or_blocked(given.get(thread).get(member), member)
 
@@ -282,7 +285,7 @@ def assert_no_thread(api: ThreadsApi, thread_id: str) -> None:
 
 
 def assert_page(page: Sequence[Any], expected: Sequence[Any], what: str, limit: int) -> None:
-    """Assert that a page begins as `expected`; it may hold fewer items than its limit, but some."""
+    """Assert that a page begins as `expected`; it may be shorter than `limit`, but not empty."""
     assert_that(len(page) <= limit, f"{what}: at most {limit}", f"{len(page)} states")
     assert_that(bool(page) or not expected, f"{what}: {len(expected)} states", "an empty page")
     shown, wanted = (
@@ -299,9 +302,9 @@ def _tell_the_same(one: Answer, other: Answer) -> bool:
 
 
 def published_part(answer: Answer) -> Any:
-    """Return what an answer says, without the members that a server adds to threads and states.
+    """Return the body of an answer without the unpublished members of threads and states.
 
-    Of an answer that is no JSON that is its text.
+    If the answer is no JSON, return its text.
     """
     if not answer.is_json:
         return answer.text
@@ -310,7 +313,7 @@ def published_part(answer: Answer) -> Any:
 
 
 def _shared_members(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
-    # Others than the published ones are free, and need not be the same twice.
+    # Unpublished members are free, and may differ between two reads.
     names = actual.keys() & expected.keys() & {*REQUIRED_OF_A_THREAD, *OPTIONAL_OF_A_THREAD}
     return (
         {name: _comparable(name, actual[name]) for name in names},
@@ -321,8 +324,8 @@ def _shared_members(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
 def _comparable(name: str, value: Any) -> Any:
     if name in _MOMENTS and isinstance(value, str):
         return in_utc(value, name)
-    # The SDK's type of a thread's values allows null: a thread without a state has none. Of a
-    # thread without a configuration 004 prints both.
+    # The SDK's type of a thread's values allows null: a thread without a state has none. Document
+    # 004 prints both forms for a thread without a configuration.
     return {} if value in _NOTHING.get(name, ()) else value
 
 
@@ -337,7 +340,7 @@ def _snapshot(api: ThreadsApi, thread: Thread, operations: Sequence[str]) -> lis
 
 
 def _is_settled(looks: Sequence[Answer]) -> bool:
-    """Return whether GET shows what the state shows, where both were asked for."""
+    """Return whether GET shows what the state shows, if both were read."""
     shown = {each.operation: each.body for each in looks if each.ok}
     return shows_its_state(shown.get("get"), shown.get("state"))
 

@@ -1,4 +1,4 @@
-"""The pytest fixtures of the checks, made anew for every check and every attempt.
+"""The pytest fixtures of the checks, created again for every check and every attempt.
 
 `conformance/suite/conftest.py` registers them, so that they win over fixtures of the same names in
 a user's conftest or in other plugins.
@@ -33,25 +33,25 @@ from conformance.deployment.probe.preflight import graph_missing
 from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import GraphSettings, Settings
 
-#: A flow may send several requests: its time limit is so many times that of one.
+#: The time limit of a flow, which may send several requests, in time limits of one request.
 _REQUESTS_PER_FLOW = 3
 
 
 class WorkerResources:
-    """The connection of this process, and what the checks share of it."""
+    """The connection of this process, and what else its checks share."""
 
     def __init__(
         self, settings: Settings, connection: Connection, restarter: Restarter | None = None
     ) -> None:
         self.settings = settings
         self.connection = connection
-        #: Ends the deployment and starts it again; None where that was not asked for.
+        #: Ends the deployment and starts it again; None unless an option of the run allows it.
         self.restarter = restarter
         #: The documents' clients, each started at its first use.
         self.clients = Clients(connection.client.forward, settings.timeout_s * _REQUESTS_PER_FLOW)
         #: Sends at most one request per worker and graph, and only if a check needs it.
         self.graph_missing = cache(lambda graph_id: graph_missing(connection.client, graph_id))
-        #: The deployment's own OpenAPI document, asked for once; None without one.
+        #: The deployment's own OpenAPI document, requested once; None without one.
         self.own_document = cache(lambda: own_document(connection.client))
 
     def close(self) -> None:
@@ -59,9 +59,9 @@ class WorkerResources:
         self.clients.close()
 
 
-#: The key of what the checks of a pytest process share, in the config's stash.
+#: The key, in the stash of the config, of what the checks of a pytest process share.
 RESOURCES = pytest.StashKey[WorkerResources]()
-#: The key of the context of a check, in its item's stash, where the worker finds it.
+#: The key, in the stash of a check's item, of its context, which the worker reads.
 CONTEXT = pytest.StashKey[CheckContext]()
 
 
@@ -76,9 +76,9 @@ def bound(pytestconfig: pytest.Config) -> WorkerResources:
 
 @pytest.fixture(autouse=True)
 def require_declared(request: pytest.FixtureRequest, bound: WorkerResources) -> None:
-    """End the check as unsupported unless the deployment declares what it judges.
+    """End the check as unsupported unless the deployment declares what the check judges.
 
-    Only requirements of documents newer than the pinned one are looked up.
+    Only requirements from OpenAPI documents newer than the pinned one are looked up.
     """
     mark = request.node.get_closest_marker("requires")
     catalogue = load_catalogue().requirements
@@ -86,7 +86,7 @@ def require_declared(request: pytest.FixtureRequest, bound: WorkerResources) -> 
     if not newer:
         return
     document = bound.own_document()
-    # Not part of the story of this check.
+    # The request for the document is not part of this check's evidence.
     bound.connection.recorder.forget()
     for each in newer:
         require_claim(document, each)
@@ -132,14 +132,14 @@ def threads(client: ThreadsClient, context: CheckContext) -> ThreadsApi:
 
 @pytest.fixture
 def runs(threads: ThreadsApi) -> Iterator[Runs]:
-    """Yield the runs that the check tests; in the end, cancel those still under way."""
+    """Yield the runs that the check tests; in the end, cancel those that have not ended."""
     with Runs(threads) as runs:
         yield runs
 
 
 @pytest.fixture
 def given_runs(given: ThreadsApi) -> Iterator[Runs]:
-    """Yield runs that are prerequisites; in the end, cancel those still under way."""
+    """Yield runs that are prerequisites; in the end, cancel those that have not ended."""
     with Runs(given) as runs:
         yield runs
 

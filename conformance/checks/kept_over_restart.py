@@ -1,4 +1,4 @@
-"""What a thread shows before a restart of the deployment, compared with what it shows after it."""
+"""Comparison of what threads show before and after a restart of the deployment."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def assert_same_states(after: list[State], before: list[State]) -> None:
 
 
 def assert_same_threads(after: dict[str, Any], before: dict[str, Any]) -> None:
-    """Assert that what threads show, by the names of their conditions, is as it was."""
+    """Assert that threads show the same as before; both dicts are keyed by their condition."""
     count_comparison(before)
     changed = [name for name, shown in before.items() if not same_json(shown, after[name])]
     if changed:

@@ -1,6 +1,7 @@
-"""Tell which bodies a server must refuse: those that break the schema even if read leniently.
+"""The decision which bodies a server must refuse: those that break a schema even if read leniently.
 
-JSON Schema is stricter than a server that accepts whatever has only one meaning, and that is right.
+A server may be more lenient than JSON Schema: one that accepts any value with only one possible
+meaning is right.
 """
 
 from __future__ import annotations

@@ -75,7 +75,8 @@ def message_keys(graph: GraphSettings) -> tuple[str, ...]:
 def draws_message_ids(graph: GraphSettings) -> bool:
     """Return whether the supersteps of the settings send a message without an id.
 
-    It gets another id in each thread, so that no two threads of them have the same values.
+    The deployment gives such a message another id in each thread, so that no two threads made by
+    these supersteps have the same values.
     """
     updates = [update for superstep in graph.supersteps for update in superstep["updates"]]
     sent = [
@@ -90,10 +91,11 @@ def draws_message_ids(graph: GraphSettings) -> bool:
 def values_with_text(
     text: str, graph: GraphSettings, like: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return values of an update that contain a text: in a message, or where a text may be.
+    """Return values for an update that contain `text`, in a message or in place of another text.
 
-    The text replaces `{n}` in the values `like`, by default those of the update of the settings,
-    or else a whole text.
+    They are made from the values `like`, by default those of the settings' `append` update: each
+    text with `{n}`, or where a key has none its whole text, is replaced by `text`. Keys without a
+    place for a text are left out.
     """
     messages = message_keys(graph)
     values: dict[str, Any] = graph.append.get("values") or {} if like is None else like

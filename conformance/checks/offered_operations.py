@@ -1,7 +1,7 @@
 """Whether a deployment offers an operation, shown with the simplest thread that works.
 
-A check on an unknown or an empty thread needs no history, and must not be blocked where none can be
-made.
+A check on an unknown or an empty thread needs no history, and must not be blocked where no history
+can be made.
 """
 
 from __future__ import annotations

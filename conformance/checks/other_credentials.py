@@ -1,4 +1,4 @@
-"""Requests with credentials other than the user's: none, a wrong one, a cut one, a tenant's."""
+"""Requests with other credentials: none, a wrong one, a cut one, or another tenant's."""
 
 from __future__ import annotations
 
@@ -100,14 +100,14 @@ class Intruder:
             assert_that(same, f"{name} as before: {before[name]}", seen)
 
     def _offered(self, answer: Answer, ask: Ask) -> bool:
-        """Return whether the operation exists: not if its 404, 405 or 501 is the owner's, too."""
+        """Return whether the operation exists: not if the owner gets the same 404, 405 or 501."""
         if answer.status not in _NOT_OFFERED or ask(self._given.client).status != answer.status:
             return True
         self._given.context.note(f"not offered: {answer.operation}")
         return False
 
     def _snapshot(self) -> dict[str, Any]:
-        """Return everything that could be changed, as the valid credential sees it, by its name."""
+        """Return by name all that a write could change, as the valid credential sees it."""
         client, thread_id = self._given.client, id_of(self._targets.thread)
         answers = {
             "the thread": client.get(thread_id),
@@ -182,7 +182,7 @@ class Pair:
         return self.owner.prepopulated(more=[{**graph.append, "values": values}]), secret
 
     def assert_hidden(self, ask: Ask, secret: str) -> None:
-        """Assert that the stranger is not shown the secret; `Blocked` if the owner is not."""
+        """Assert that the stranger is not shown the secret; `Blocked` unless the owner is."""
         answer = ask(self.stranger.client)
         told = f"{answer.status} {excerpt(answer.text)}"
         assert_that(secret not in answer.text, "nothing of another tenant's", told)
@@ -191,7 +191,7 @@ class Pair:
             raise Blocked(f"the owner is not shown it: {shown.status} {excerpt(shown.text)}")
 
     def assert_refused(self, ask: Ask) -> None:
-        """Assert that the stranger gets a 4xx for what the owner is granted afterwards."""
+        """Assert that the stranger gets a 4xx for a request that then succeeds for the owner."""
         answer = ask(self.stranger.client)
         if not 400 <= answer.status < 500:
             raise PromiseBroken("a refusal by 4xx", f"{answer.status} {excerpt(answer.text)}")
@@ -202,7 +202,7 @@ class Pair:
 def tenants(
     connection: Connection, settings: Settings, context: CheckContext, *, back: bool
 ) -> Iterator[Pair]:
-    """Yield the user and the other tenant as a pair, swapped if `back`.
+    """Yield the user as owner and the other tenant as stranger; the reverse if `back`.
 
     In the end, the threads that the other tenant made are deleted.
     """

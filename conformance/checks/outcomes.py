@@ -17,7 +17,7 @@ class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error
     `expected` and `actual` are sentences; `diff` lines start with a JSON path. `facts` is what may
     be reported where the content of threads may not: no ids, values or unpublished names. `kinds`
     are the places that differ (`causes.kinds_of_changes`), and `cause` is the refusal that broke
-    the promise, if one did: by these two, never by the sentences, failures are matched.
+    the promise, if one did. Failures are matched by these two, never by the sentences.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Blocked(Exception):  # noqa: N818
 
     @classmethod
     def because(cls, broken: PromiseBroken) -> Blocked:
-        """Build the outcome of a check whose prerequisite promise, another check's, is broken."""
+        """Build the outcome of a check that needs a promise which is broken; others judge it."""
         by = broken.cause or (Cause.of_kinds(broken.kinds) if broken.kinds else ())
         return cls(str(broken), by=by, facts=broken.facts)
 

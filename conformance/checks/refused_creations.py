@@ -13,7 +13,7 @@ from conformance.deployment.client import ThreadsClient
 
 
 class RefusedCreations:
-    """Sends creations that must be refused, each under its own id, all with one mark.
+    """Creations that must be refused, each under its own id, all with one mark in their metadata.
 
     A thread made by one of them has that id or, on a deployment that assigns ids itself, is found
     by the mark. A valid creation must have succeeded before.

@@ -1,4 +1,4 @@
-"""Requires that the deployment's own OpenAPI document declares what a newer requirement judges."""
+"""A prerequisite of newer requirements: the deployment's OpenAPI document declares the subject."""
 
 from __future__ import annotations
 

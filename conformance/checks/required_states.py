@@ -1,4 +1,4 @@
-"""Requires of a history the states that a check looks at one by one."""
+"""A prerequisite of checks that read the states of a history one by one."""
 
 from conformance.checks.outcomes import Blocked
 from conformance.checks.views import History

@@ -1,4 +1,4 @@
-"""A restart of the deployment within a check, and what is to be there after it."""
+"""A restart of the deployment within a check, and what must exist after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_RESTARTED = (
     "give --restart stop or --restart kill, if the suite may restart what it started itself, or "
     "--restart-command CMD, which restarts the deployment at --url"
 )
-#: The cause that all checks have in common where a deployment keeps its threads in memory only.
+#: The one cause of all failures on a deployment that keeps its threads in memory only.
 IN_MEMORY = Cause.at("restarts.nothing survived")
 #: The requirement that a thread is still there.
 STILL_THERE = "DURABLE-01"
@@ -27,10 +27,11 @@ _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 
 
 class Restart:
-    """Ends the deployment of a check and starts it again.
+    """The function by which a check ends the deployment and starts it again.
 
-    A call says which threads are to be there afterwards. Before it a thread with a state is made
-    that no check judges, so that the last write is judged by the requirement about it alone.
+    A call names the threads that must exist afterwards. Before the restart it makes another thread
+    with a state, so that the last write is not one of the check's: whether the last write is kept
+    has a requirement of its own.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Restart:
             raise Blocked(f"the thread {id_of(gone[0])} is not there any more", by=STILL_THERE)
 
     def require_survivors(self, *threads: Thread) -> None:
-        """Raise the failure that all checks have in common if none of these threads is there."""
+        """Raise `PromiseBroken` with the cause `IN_MEMORY` if none of these threads exists."""
         count_judgement()
         if len(self.gone(*threads)) == len(threads):
             raise PromiseBroken(
@@ -60,8 +61,8 @@ class Restart:
             )
 
     def at_once(self) -> None:
-        """Restart without any request before it; `NotBackError` if the deployment is not back."""
-        # A restart explains what is lost, so it is no trace of a request that came in twice.
+        """Restart without a request just before it; `NotBackError` if the deployment stays away."""
+        # Noted, so that what a restart loses is not taken for the trace of a repeated request.
         self._connection.recorder.note_restart()
         started = time.monotonic()
         self._restarter()

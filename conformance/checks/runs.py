@@ -1,4 +1,4 @@
-"""Runs as checks use them, on a thread or without one."""
+"""Access to runs for checks: how to start, read and stop them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from conformance.parallel import start, wait_for
 WAYS = ("wait", "stream", "background")
 #: Statuses of a run that has not ended.
 UNDER_WAY = ("pending", "running")
-#: Seconds of a slow run that is still under way when a check stops it.
+#: The duration, in seconds, of a slow run that must still be running when a check stops it.
 LONG_S = 12.0
 
 
@@ -36,10 +36,11 @@ class Run:
 
 
 class Runs:
-    """Starts, reads and stops runs of the graphs that the profile `full` needs.
+    """The runs of a check, of the graphs that the profile `full` needs.
 
     `graph` is interrupter, failing, slow or nested, or agent for the graph of the settings. Runs
-    still under way when the check ends are cancelled, since a deployment may execute one at a time.
+    that have not ended when the check ends are cancelled, since a deployment may execute only one
+    run at a time.
     """
 
     def __init__(self, api: ThreadsApi) -> None:
@@ -68,7 +69,7 @@ class Runs:
     # Starting
 
     def body(self, graph: str, text: str = "go on", **members: Any) -> dict[str, Any]:
-        """Return the body of a run with one message as input; `seconds` are those of a slow run."""
+        """Return the body of a run with a message as input; `seconds` is how long `slow` takes."""
         if graph == "agent":
             return self._api.run_body(**members)
         given: dict[str, Any] = {"messages": [{"type": "human", "content": text}]}
@@ -79,7 +80,7 @@ class Runs:
     def run_to_end(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Any:
         """Run a graph, wait for its end, and return the body that is answered, however it ended.
 
-        A run of `failing` may be answered by an error, provided that the thread lists a run then.
+        A run of `failing` may be answered by an error, if the thread then lists a run.
         """
         body = self.body(graph, text, **members)
         if graph != "failing":
@@ -90,7 +91,7 @@ class Runs:
         return self._api.ensure_success(answer, thread).body
 
     def without_input(self, graph: str, **members: Any) -> dict[str, Any]:
-        """Return the body of a run that goes on from a state, without an input of its own."""
+        """Return the body of a run without input, which continues from the thread's state."""
         return {"assistant_id": self._context.other_graph(graph), **members}
 
     def run_by(self, way: str, thread: Thread, body: dict[str, Any]) -> None:
@@ -123,14 +124,14 @@ class Runs:
     def enqueue(self, thread: Thread, graph: str, text: str = "go on", **members: Any) -> Run:
         """Start a run in the background that begins once those before it have ended.
 
-        A deployment may have another default, by which a run on a busy thread is refused.
+        The strategy is sent, since a deployment may by default refuse a run on a busy thread.
         """
         return self.start(thread, graph, text, multitask_strategy="enqueue", **members)
 
     def enqueue_behind(
         self, thread: Thread, graph: str, text: str = "go on", **members: Any
     ) -> Run:
-        """Start a run behind the one under way, and return it; `Blocked` unless it waits."""
+        """Start a run behind the running one, and return it; `Blocked` unless it is pending."""
         run = self.enqueue(thread, graph, text, **members)
         if (status := self.status(run)) != "pending":
             raise Blocked(f"a run behind another is {status}", by="MULTITASK-03")
@@ -139,7 +140,7 @@ class Runs:
     def start_long(self, thread: Thread, text: str = "go on") -> Run:
         """Start a long run and return it once its first states are in the history.
 
-        `Blocked` if they are not shown while it is under way.
+        `Blocked` if they are not shown while the run is running.
         """
         before = self._newest_ids(thread)
         run = self.start(thread, "slow", text, seconds=LONG_S)
@@ -154,9 +155,9 @@ class Runs:
         return run
 
     def leave(self, thread: Thread, way: str, seconds: float, **members: Any) -> Run:
-        """Start a slow run by `wait` or `stream`, disconnect once it is under way, and return it.
+        """Start a slow run by `wait` or `stream`, disconnect once it is running, and return it.
 
-        `Blocked` if it is not seen under way before it is answered.
+        `Blocked` if it is answered, or not listed as running, before the client disconnects.
         """
         members["metadata"] = {**self._client.tag, **members.get("metadata", {})}
         body = self.body("slow", seconds=seconds, **members)
@@ -197,7 +198,7 @@ class Runs:
         answer = self._client.run_stream(id_of(thread), body)
         return events_or_blocked(self._api.ensure_success(answer, thread).text)
 
-    # Looking
+    # Reading
 
     def get(self, run: Run) -> dict[str, Any]:
         """Return the run as GET shows it."""
@@ -211,20 +212,21 @@ class Runs:
         return status
 
     def _note_end(self, run: Run, status: Any) -> None:
-        """Forget a run that has ended: it need not be asked for at the end of the check."""
+        """Forget a run that has ended: it need not be cancelled at the end of the check."""
         if status not in UNDER_WAY and run in self._started:
             self._started.remove(run)
 
     def final_status(self, run: Run, within_s: float | None = None) -> Any:
-        """Wait until the run is not under way, up to `within_s` seconds, and return its status."""
+        """Wait until the run has ended, up to `within_s` seconds, and return its status."""
         return self._context.eventually(
             lambda: self.status(run), lambda status: status not in UNDER_WAY, within_s
         )
 
     def status_at_the_end(self, run: Run, within_s: float | None = None) -> Any:
-        """Wait until the run is not under way and return its status; None if it is deleted then.
+        """Wait until the run has ended and return its status, or None if it is deleted by then.
 
-        The deadline is that of a run, since a waiting run begins only after others, or sooner.
+        The deadline is `within_s` seconds, and at most that of a run, which is the default: a
+        pending run begins only after others.
         """
         longest = self._context.settings.run_timeout_s
 
@@ -243,7 +245,7 @@ class Runs:
         )
 
     def begun(self, run: Run) -> Any:
-        """Wait until the run does not wait to begin any more, and return its status."""
+        """Wait until the run is no longer pending, and return its status."""
         return self._context.eventually(
             lambda: self.status(run),
             lambda status: status != "pending",
@@ -265,7 +267,7 @@ class Runs:
     def join(self, run: Run) -> Any:
         """Join the run and return the body that is answered at its end.
 
-        Of a prerequisite run, `Blocked` if it is still under way by then.
+        `Blocked` if a prerequisite run has not ended by then.
         """
         answer = self._client.run_join(run.thread_id, run.run_id)
         body = self._api.ensure_success(answer, _thread(run)).body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-#: As published of `values.KEY` in the select of a history.
+#: The published pattern of KEY in `values.KEY`, a value of the select of a history.
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 

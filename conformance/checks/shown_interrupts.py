@@ -7,7 +7,7 @@ from typing import Any
 from conformance.checks.outcomes import Blocked
 from conformance.checks.views import State
 
-#: The member of what wait and join answer that holds the interrupts of a run.
+#: The member that holds the interrupts of a run in the answers of wait and join.
 INTERRUPT = "__interrupt__"
 
 
@@ -18,7 +18,7 @@ def interrupts_in(state: State) -> list[Any]:
 
 
 def id_of_the_interrupt(state: State) -> str:
-    """Return the id of the one interrupt of a state; `Blocked` if there are others, or no id."""
+    """Return the id of the only interrupt of a state; `Blocked` if it has more, none or no id."""
     found = [each.get("id") for each in interrupts_in(state)]
     if len(found) != 1 or not isinstance(found[0], str):
         raise Blocked(f"the tasks of the state show no one interrupt with an id: {found}")
@@ -26,7 +26,7 @@ def id_of_the_interrupt(state: State) -> str:
 
 
 def interrupts_by_key(shown: Any) -> dict[str, list[Any]]:
-    """Return the interrupts by key: published as an object, whose form is free."""
+    """Return the interrupts that an object shows, by key; no source fixes the form of a value."""
     members = shown.items() if isinstance(shown, dict) else ()
     return {name: as_list(under) for name, under in members}
 
@@ -41,7 +41,10 @@ def as_list(shown: Any) -> list[Any]:
 
 
 def members_of_both(some: list[Any], others: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Return two lists of as many interrupts, with their values and the members of both."""
+    """Return two lists of interrupts, reduced to `value` and the members that both of a pair show.
+
+    Lists of different lengths are returned as they are.
+    """
     if len(some) != len(others):
         return some, others
     shared = [

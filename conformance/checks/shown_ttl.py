@@ -9,7 +9,7 @@ from conformance.checks.expect import assert_that
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.views import Thread, id_of
 
-#: A ttl so long that no thread expires during a run.
+#: A ttl, in minutes, so long that no thread expires during a run.
 MINUTES = 600
 
 

@@ -33,7 +33,7 @@ NAMES_LIKE_PATHS = ("a.b", "a/b", "a[0]", "$a", "a b", ".a")
 LONG = "x".join(["long"] * 2_000)
 _BEYOND_ASCII = ("😀 👩‍👩‍👧", "e\u0301 n\u0303")
 _LOOKALIKES = (*_ESCAPES, LONG, *_BEYOND_ASCII)
-#: What tells whether the graph keeps a text at all.
+#: Sent to learn whether the graph keeps a text at all.
 _PLAIN = ("plain text",)
 
 #: Sends values through an API, and returns the values of the state afterwards.
@@ -49,9 +49,9 @@ def metadata_of_lookalikes(*, beyond_ascii: bool = True) -> dict[str, Any]:
 def assert_lookalikes_kept(
     given: ThreadsApi, threads: ThreadsApi, send: Send, like: dict[str, Any]
 ) -> None:
-    """Assert that values made after `like` are kept with all these texts.
+    """Assert that all these texts are kept, sent in values of the form of `like`.
 
-    `Blocked` where not even a plain text is kept: then the graph has another use for it.
+    `Blocked` where not even a plain text is kept: then the graph changes texts in this place.
     """
     graph = given.context.graph()
     try:
@@ -70,7 +70,7 @@ def assert_lookalikes_kept(
 def _not_kept(
     api: ThreadsApi, send: Send, like: dict[str, Any], texts: Sequence[str], graph: GraphSettings
 ) -> list[str]:
-    """Return which of the texts, where sent, are not in the values afterwards."""
+    """Send values with these texts, and return the texts that are not in the values afterwards."""
     values, sent = _values_with_texts(texts, graph, like)
     shown = set(texts_in(send(api, values)))
     return [each for each in sent if each not in shown]
@@ -79,9 +79,9 @@ def _not_kept(
 def _values_with_texts(
     texts: Sequence[str], graph: GraphSettings, like: dict[str, Any]
 ) -> tuple[dict[str, Any], Sequence[str]]:
-    """Return values that contain these texts, and the texts as they are in them.
+    """Return values that contain these texts, and the texts as they are in the values.
 
-    Each is in a message of its own or, where there are no messages, all of them in one text.
+    Each text is in a message of its own or, where there are no messages, all are joined to one.
     """
     joined = "\n".join(texts)
     values = values_with_text(joined, graph, like)

@@ -14,7 +14,7 @@ from conformance.contract.api_constants import DEFAULT_LIST_OF_RUNS
 
 
 class ThreadCommands:
-    """Sends commands to threads, and waits for the runs that they start."""
+    """The commands that a check sends to threads, and the wait for the runs that they start."""
 
     def __init__(self, api: ThreadsApi, runs: Runs) -> None:
         self._api, self._runs = api, runs
@@ -52,7 +52,7 @@ class ThreadCommands:
     def wait_for_end(self, thread: Thread) -> list[Run]:
         """Wait for the end of all runs of the thread, and return those of its list.
 
-        A command may be answered before its run is there.
+        A command may be answered before its run is listed.
         """
         started = min(self._started[id_of(thread)], DEFAULT_LIST_OF_RUNS)
         listed = self._api.context.eventually(

@@ -1,7 +1,7 @@
-"""Streams of threads as checks use them: joined beside the runs that they tell of.
+"""Access to streams of threads for checks: joined concurrently with the runs that they report.
 
-Such a stream does not end by itself. It is read by another thread until the check has seen what it
-awaits, or has waited as long as what is visible may take.
+Such a stream does not end by itself. Another thread of this process reads it until the check has
+seen the events that it waits for, or the deadline for visible changes has passed.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ STAYS_OPEN = "THREAD-STREAM-04"
 FROM_THE_BEGINNING = "-"
 #: The stream modes of the runs whose events are compared: each step has an event of each.
 MODES = ("values", "updates")
-#: A stream is read for so many times the time limit of a run, at most.
+#: The longest time for which a stream is read, in time limits of a run.
 _RUNS_PER_STREAM = 5
-#: Seconds between two looks at what has come of a stream.
+#: Seconds between two reads of what has arrived of a stream.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
-#: How often something is done on a thread until its stream, joined before, shows an event.
+#: How often, at most, an action on a thread is repeated until the thread's stream shows an event.
 _TRIES = 3
 
 
 class Joined:
-    """A stream of a thread that is being read: what has come of it, and whether it has ended."""
+    """A stream of a thread that is being read: what has arrived, and whether it has ended."""
 
     def __init__(self, api: ThreadsApi, thread: Thread, reader: Reader) -> None:
         self._api, self._thread, self._reader = api, thread, reader
@@ -51,7 +51,7 @@ class Joined:
 
     @property
     def opened(self) -> bool:
-        """Whether the headers have come, or it is known that they will not."""
+        """Whether the headers have arrived, or it is known that they will not."""
         return self._reader.opened or self._is_over
 
     @property
@@ -61,17 +61,18 @@ class Joined:
 
     @property
     def text(self) -> str:
-        """The whole events that have come; a part of one that is still to come is left out."""
+        """The text of the events that have arrived; a last event that is incomplete is left out."""
         lines = self._reader.body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         whole, end, _ = lines.rpartition(b"\n\n")
         return (whole + end).decode("utf-8", errors="replace")
 
     @property
     def events(self) -> list[Event]:
-        """The events that have come.
+        """The events that have arrived.
 
-        Once it is refused, the outcome of the refusal ends the check. `Blocked` if it is malformed
-        or no stream of events, which THREAD-STREAM-31 and THREAD-STREAM-01 judge.
+        If the request was refused, the outcome that ends the check is raised. `Blocked` if the
+        stream is malformed or no stream of events, which THREAD-STREAM-31 and THREAD-STREAM-01
+        judge.
         """
         if self.has_ended and not is_event_stream(
             kind := self.answer().headers.get("content-type", "")
@@ -85,7 +86,7 @@ class Joined:
     def answer(self) -> Answer:
         """Return the answer of a stream that has ended or was left, whatever its content type.
 
-        The outcome of a refusal ends the check.
+        If the request was refused, raise the outcome that ends the check.
         """
         assert self._asking is not None
         return self._api.ensure_success(self._asking.result(), self._thread)
@@ -103,7 +104,7 @@ class Joined:
 
 
 class ThreadStreams:
-    """Joins streams of threads."""
+    """The streams of threads that a check joins."""
 
     def __init__(self, api: ThreadsApi) -> None:
         self._api = api
@@ -116,8 +117,8 @@ class ThreadStreams:
     ) -> Iterator[Joined]:
         """Join the stream of a thread, from the beginning or after an event if named.
 
-        It is left with the block. Without `last_event_id` use `heard`: what is done on the thread
-        before the deployment listens may be missing in the stream.
+        The stream is left at the end of the block. Without `last_event_id` use `heard` instead:
+        the stream may miss what happens on the thread before the deployment has subscribed to it.
         """
         with self._reading(
             thread,
@@ -165,10 +166,11 @@ class ThreadStreams:
 
     @contextmanager
     def heard(self, thread: Thread, stir: Callable[[], object], **params: Any) -> Iterator[Joined]:
-        """Join the stream of a thread, and wait until it is known to be listened to.
+        """Join the stream of a thread, and wait until it is known to show what happens there.
 
-        That is once it shows an event of `stir`, which does something that it tells of and is
-        called again while it does not. The outcome ends the check if it never does.
+        `stir` does something on the thread that causes an event, and is called again, up to
+        `_TRIES` times, until the stream shows an event. If it shows none, raise the outcome that
+        ends the check.
         """
         with self.joined(thread, **params) as joined:
             self._stir(joined, stir, by="THREAD-STREAM-02")
@@ -199,7 +201,7 @@ class ThreadStreams:
         holds: Callable[[list[Event]], bool],
         within_s: float | None = None,
     ) -> list[Event]:
-        """Return the events that have come, once `holds` accepts them or the time is up.
+        """Return the events that have arrived, once `holds` accepts them or the time is up.
 
         `Blocked` if the stream has ended before, since THREAD-STREAM-04 judges that.
         """
@@ -213,7 +215,7 @@ class ThreadStreams:
         return joined.events
 
     def _look_until(self, holds: Callable[[], bool], within_s: float | None = None) -> None:
-        """Wait until that holds, without a note: reading is no wait that a report should tell."""
+        """Wait until `holds` is true, up to `within_s` seconds, without a note for the report."""
         settings = self._context.settings
         wait_until(
             holds,
@@ -245,9 +247,9 @@ def named_data(events: Sequence[Event]) -> list[Any]:
 
 
 class OwnStreams:
-    """Runs graphs on a thread by stream, and keeps the events of the runs' own streams in order.
+    """Runs of graphs on a thread by stream, and the events of the runs' own streams in order.
 
-    `members` are those of each request, beside the stream modes.
+    `members` are further members of each request, besides the stream modes.
     """
 
     def __init__(
@@ -256,18 +258,18 @@ class OwnStreams:
         self._thread, self._runs = thread, runs
         self._modes = modes
         self._members = {"stream_mode": [*modes], **members}
-        #: The events of the modes that were asked for, of all runs so far.
+        #: The events of the requested modes, of all runs so far.
         self.events: list[Event] = []
         self._of_last_run: list[Event] = []
 
     def run(self, graph: str, **members: Any) -> list[Event]:
-        """Run a graph, and return the events of the modes that were asked for."""
+        """Run a graph, and return the events of the requested modes."""
         if graph == "slow":
             members.setdefault("seconds", 0)
         return self._keep(self._runs.events(self._thread, graph, **self._members, **members))
 
     def resume(self, graph: str, answer: Any) -> list[Event]:
-        """Resume a graph, and return the events of the modes that were asked for."""
+        """Resume a graph, and return the events of the requested modes."""
         body = self._runs.without_input(graph, command={"resume": answer}, **self._members)
         return self._keep(self._runs.events_of(self._thread, body))
 
@@ -282,23 +284,23 @@ class OwnStreams:
     def ends_with_last(self, events: Sequence[Event]) -> bool:
         """Return whether the last of these events are those of the last run.
 
-        Its last event alone tells no run from another: what a node writes may always be the same.
+        All events of the run are compared: its last one alone may equal that of an earlier run.
         """
         last = self._of_last_run
         shown = of_modes(events, self._modes)[-len(last) :] if last else []
         return same_json(named_data(shown), named_data(last))
 
     def wait_for_last(self, streams: ThreadStreams, joined: Joined) -> list[Event]:
-        """Return the events of the modes that a stream shows, once those of all runs have come."""
+        """Return the events of the requested modes, once those of all runs have arrived."""
         return of_modes(streams.wait(joined, self.ends_with_last), self._modes)
 
     def assert_shown(
         self, streams: ThreadStreams, joined: Joined, judged: Sequence[Event]
     ) -> list[Event]:
-        """Assert that a stream shows the events kept so far, the judged ones at least, at its end.
+        """Assert that a stream ends with the events kept so far, or at least with the judged ones.
 
-        The first of those before may be missing: they are of a run that began before it was
-        listened to. Return the judged ones as they are shown.
+        Earlier events may be missing from the front: their run may have begun before the
+        deployment had subscribed to the thread. Return the judged events as the stream shows them.
         """
         shown = self.wait_for_last(streams, joined)
         number = max(len(shown), len(judged))

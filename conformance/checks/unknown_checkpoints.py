@@ -10,7 +10,7 @@ from conformance.checks.expect import assert_refused, assert_that
 from conformance.checks.views import checkpoint_id_of
 from conformance.deployment.client import Answer
 
-#: Looks like the checkpoint ids of langgraph, a UUID whose version is 6, and is older than any.
+#: An id in the form of langgraph's checkpoint ids, a UUID of version 6, but older than any of them.
 UNKNOWN_CHECKPOINT = "1ef00000-0000-6000-8000-000000000000"
 #: Ids of no checkpoint: older and newer than any other, without a time, and no UUID.
 UNKNOWN_CHECKPOINTS = (

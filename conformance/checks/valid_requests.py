@@ -15,7 +15,7 @@ from conformance.deployment.settings import numbered
 
 @dataclass(frozen=True)
 class Request:
-    """How to send an operation on a thread any body, and a body that is valid for it."""
+    """How to send an operation on a thread with any body, and a body that is valid for it."""
 
     send: Callable[[ThreadsClient, str, Any], Answer]
     send_raw: Callable[[ThreadsClient, str, bytes], Answer]
@@ -80,7 +80,7 @@ def tags(given: ThreadsApi) -> dict[str, Any]:
 
 
 def require_offered(given: ThreadsApi, thread: Thread, operation: str) -> None:
-    """Send a valid request on this thread: it must succeed, so that a refusal means something."""
+    """Require that a valid request succeeds on this thread, so that a later refusal is evidence."""
     request = REQUESTS[operation]
     body = request.right(given, thread)
     given.ensure_success(request.send(given.client, id_of(thread), body), thread)
@@ -89,8 +89,8 @@ def require_offered(given: ThreadsApi, thread: Thread, operation: str) -> None:
 def thread_offering(given: ThreadsApi, operation: str) -> Thread:
     """Return the simplest thread on which the operation answers a valid request.
 
-    Bad requests need no history; but a deployment that updates only a thread with a state gets a
-    thread with a history.
+    Bad requests need no history. Only if the deployment does not update the state of an empty
+    thread, the thread has one.
     """
     if operation == "update_state":
         thread = given.empty(metadata={"graph_id": given.context.graph().id})

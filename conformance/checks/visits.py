@@ -1,7 +1,7 @@
-"""Reads threads of other people, which may change at any time, and reports only facts.
+"""Read access to other people's threads, which may change at any time; only facts are reported.
 
-A check of a read-only run reports no content and no id of them: see `facts` of `PromiseBroken`. A
-thread that changes between two looks proves nothing.
+A check of a read-only run reports no content and no id of these threads: see `facts` of
+`PromiseBroken`. If a thread changes between two reads, what they show proves nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _S = TypeVar("_S")
 PAGE = 10
 STATES = 20
 _MISSING = (404, 405, 501)
-#: How often something may change between two looks before the check gives up.
+#: How often something may change between two reads before the check gives up.
 _MOST_CHANGES = 3
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.01, 0.5
 
@@ -56,7 +56,7 @@ def expect_fact(holds: bool, facts: str) -> None:
 
 
 class VisitReader:
-    """Reads threads and states; a refusal blocks the check, or breaks its promise."""
+    """Read access to threads and states; a refusal blocks the check, or breaks its promise."""
 
     def __init__(self, client: ThreadsClient, *, blocks: bool) -> None:
         self.client = client
@@ -131,7 +131,7 @@ class VisitReader:
 
 
 class Visits(VisitReader):
-    """The threads that a read-only run looks at, and how a check reads them.
+    """The threads that a read-only run judges, and how a check reads them.
 
     Its own methods read the prerequisites; those of `must` read what the check tests.
     """
@@ -195,15 +195,15 @@ class Visits(VisitReader):
     def judge_stable(
         self, around: Callable[[], _T], look: Callable[[_T], _S], judge: Callable[[_T, _S], None]
     ) -> None:
-        """Judge what is seen between two equal looks, again until the promise holds.
+        """Judge what `look` returns between two equal results of `around`, until it is accepted.
 
-        The promise is broken if it does not hold up to the declared deadline while nothing changes;
-        the check is blocked if something changes all the time.
+        `PromiseBroken` if it is not accepted by the declared deadline although `around` returns the
+        same. `Blocked` if `around` returns something else again and again.
         """
         first: tuple[_T, float] | None = None
         changes, wait = 0, _FIRST_WAIT_S
         while changes <= _MOST_CHANGES:
-            # A failure reports the last looks only.
+            # A failure reports the last reads only.
             self._context.forget()
             before = around()
             seen = look(before)
@@ -228,7 +228,7 @@ class Visits(VisitReader):
         self.judge_stable(lambda: None, lambda _: look(), lambda _, seen: judge(seen))
 
     def require_threads(self) -> None:
-        """Block the check if there is no thread to look at."""
+        """Block the check if there is no thread to read."""
         if not self.threads:
             raise undecided("no search shows a thread to look at: name one with --thread ID")
 

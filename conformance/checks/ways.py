@@ -1,4 +1,4 @@
-"""Different ways to ask of one thread: whether they agree, and whether a thread is as before."""
+"""Different ways to read one thread: whether they agree, and whether a thread is unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TIMES = ("updated_at", "state_updated_at")
 
 @dataclass(frozen=True)
 class Ways:
-    """What different ways to ask show of one thread; `found` is None if a search misses it."""
+    """What different ways to read one thread show; `found` is None if no search finds it."""
 
     shown: Thread
     state: State
@@ -48,7 +48,7 @@ def get_caught_up(api: ThreadsApi, thread: Thread) -> Thread:
 
 
 def ask_all(api: ThreadsApi, thread: Thread) -> Ways:
-    """Ask for the thread by GET, its state, its history by POST and a search by its status."""
+    """Read the thread by GET, its state, its history by POST, and a search for its status."""
     shown = api.get(thread)
     state = api.state(thread)
     newest = api.post_page(thread, limit=5)
@@ -62,10 +62,10 @@ def ask_all(api: ThreadsApi, thread: Thread) -> Ways:
 
 
 def assert_ways_agree(api: ThreadsApi, thread: Thread) -> None:
-    """Assert that all ways to ask of a thread agree within the declared deadline.
+    """Assert that all ways to read a thread agree within the declared deadline.
 
-    It is not busy any more, unless that itself lasts. Values are compared where GET and the state
-    show some, and the newest of the history where there is one.
+    The thread is also given until the deadline to be no longer busy. Values are compared if both
+    GET and the state show some, and the newest state of the history if it has one.
     """
 
     def agrees(ways: Ways) -> bool:
@@ -91,7 +91,7 @@ def _assert_agree(ways: Ways) -> None:
 
 
 def assert_gone(api: ThreadsApi, thread: Thread) -> None:
-    """Assert that all ways to ask agree that there is no such thread."""
+    """Assert that the thread does not exist by any way to read it."""
     client, thread_id = api.client, id_of(thread)
     answer = client.get(thread_id)
     assert_that(answer.status == 404, "404 of GET", f"{answer.status} {answer.text}")
@@ -109,9 +109,9 @@ def assert_gone(api: ThreadsApi, thread: Thread) -> None:
 def shown_of(api: ThreadsApi, thread: Thread, *, times: bool = True) -> Shown:
     """Return what a thread, its state, its history and its runs show, by operation.
 
-    Only published members count, and of a run its id and status, by id: no source says in which
-    order runs are listed. Without `times` those of the thread are left out that a run in progress
-    may move.
+    Only published members are included, and of a run its id and status, sorted by id: no source
+    says in which order runs are listed. If `times` is false, the timestamps of the thread that a
+    running run may change are left out.
     """
     client, thread_id = api.client, id_of(thread)
     answers = (
@@ -137,7 +137,7 @@ def assert_as_before(
 ) -> None:
     """Assert that a thread shows what it showed; `after` says in words what was done.
 
-    `Blocked` if two looks differ though nothing was done between them.
+    `Blocked` if two reads differ although nothing was done between them.
     """
     seen = look()
     count_judgement()

@@ -26,8 +26,9 @@ def for_all(
 ) -> None:
     """Check a property with as many generated values as the effort asks for.
 
-    A failure is shrunk; the last requests of the check are those of the smallest failure. Values of
-    a strategy with a `name`, which must say all that it is made of, are kept for later runs.
+    `holds` raises `PromiseBroken` for a value without the property. A failure is shrunk; the last
+    requests of the check are those of the smallest failure. If `name` is given, the values are
+    cached for later runs; it must contain everything on which the strategy depends.
     """
     kept = (name, settings.seed, EXAMPLES[settings.effort])
     values = load_cached(*kept) if name else None
@@ -51,7 +52,7 @@ def for_all(
 
 
 def _all_hold(values: Iterable[Any], holds: Callable[[Any], None], settings: Settings) -> bool:
-    """Return whether the property holds for all; without shrinking a failure is raised at once."""
+    """Return whether the property holds for all; if shrinking is off, raise the first failure."""
     try:
         for value in values:
             holds(value)

@@ -1,8 +1,8 @@
 """Generated data that is kept for later runs, in memory and in the user's cache.
 
-Making it takes longer than sending it. The key of a file holds all that its data depends on: name,
-schemas, the code of checks, suite and contract, and the versions of Python, hypothesis and
-schemathesis. So a hit equals what would be generated again.
+To generate the data takes longer than to send it. The key of a file depends on all that its data
+depends on: name, schemas, the code of checks, suite and contract, and the versions of Python,
+hypothesis and schemathesis. So a hit equals what would be generated again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import conformance
 from conformance.data import schemas_dir
 from conformance.user_dirs import cache_dir
 
-#: How many files are kept in the user's cache; the oldest go first.
+#: How many files are kept in the user's cache; the oldest are removed first.
 MOST_FILES = 400
 _BYTES = "$bytes"
 #: The folders of this package whose code decides what is generated.
@@ -79,7 +79,8 @@ def _circumstances() -> str:
     """Return a digest of all that generated data depends on, besides its name."""
     digest = hashlib.sha256()
     package = Path(conformance.__file__).parent
-    # Strategies, filters and their arguments stand in these; a stale value must not pass for one.
+    # These files define the strategies, filters and their arguments: data made by older code is
+    # not to be found.
     code = (file for name in _MAKERS for file in (package / name).rglob("*.py"))
     for file in sorted((*code, *schemas_dir().glob("*"))):
         digest.update(file.read_bytes())

@@ -37,7 +37,7 @@ def hypothesis_settings(
 
 
 class BrokenPromises:
-    """Records broken promises of one search, for failures that hypothesis cannot reproduce.
+    """The last broken promise of a search, for failures that hypothesis cannot reproduce.
 
     A deployment that behaves differently each time still broke its promise.
     """
@@ -69,9 +69,10 @@ class BrokenPromises:
 def set_up_hypothesis() -> Iterator[None]:
     """Make hypothesis draw the same values in every process, and write to the user's cache only.
 
-    By default it also draws constants from the code of its caller: a seed would give other requests
-    in a checkout, in an installation and beside a user's own tests. Reading that code takes a
-    second of every run, as does building its tables of characters.
+    By default, hypothesis also draws constants from the code of its caller: one seed would give
+    different requests in a checkout, in an installation and next to a user's own tests. Reading
+    that code takes a second of every run, and so does building hypothesis' tables of characters,
+    which are kept in the cache.
     """
     set_hypothesis_home_dir(cache_dir("hypothesis"))
     try:
@@ -83,9 +84,9 @@ def set_up_hypothesis() -> Iterator[None]:
 
 @contextmanager
 def _without_constants_of_code() -> Iterator[None]:
-    """Let hypothesis find no constants in code, if it has the parts that look for them.
+    """Let hypothesis find no constants in code, if it has the internal parts that collect them.
 
-    It offers no setting for this. A version with other parts draws them as it likes.
+    Hypothesis has no setting for this. A version whose internals differ still draws constants.
     """
     with ExitStack() as stack:
         with suppress(ImportError, AttributeError):
@@ -93,13 +94,14 @@ def _without_constants_of_code() -> Iterator[None]:
             none = import_module("hypothesis.internal.constants_ast").Constants()
             provider = providers.HypothesisProvider
             stack.enter_context(patch.object(provider, "_local_constants", none))
-            # What was drawn for others may hold constants of their code, and the reverse.
+            # The shared cache may hold constants from the code of a user's tests, and must not get
+            # ours.
             stack.enter_context(patch.object(providers, "CONSTANTS_CACHE", _own_cache()))
         yield
 
 
 @cache
 def _own_cache() -> Any:
-    """Return what hypothesis keeps of the constants that it may draw, for the checks alone."""
+    """Return a cache for the constants that hypothesis may draw, used by the checks alone."""
     kept = import_module("hypothesis.internal.conjecture.providers").CONSTANTS_CACHE
     return type(kept)(kept.max_size)

@@ -1,6 +1,7 @@
-"""Stories along the links of our OpenAPI document: ids of an answer are used in later requests.
+"""Stories: sequences of requests along the links of our OpenAPI document.
 
-schemathesis generates the stories; our own client sends their requests.
+A link says which id of an answer a later request uses. schemathesis generates the stories; our own
+client sends their requests.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def for_all_stories(
 
 
 def _document(without: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Return our document with the operations that links join, and with path parameters only."""
+    """Return our document with only the operations that links connect, and path parameters."""
     document = load_openapi()
     for name, members in without.items():
         for each in members:

@@ -30,9 +30,9 @@ def valid_bodies(
 ) -> st.SearchStrategy[dict[str, Any]]:
     """Return a strategy for bodies that fit the request schema and that every JSON reader keeps.
 
-    They hold no member that the schema does not name: whether a deployment takes such a member is
-    another question. `without` are members to leave out, `filled` are objects that always have
-    members.
+    Members that the schema does not name are left out: whether a deployment accepts such a member
+    is not judged here. `without` names members to leave out, `filled` names members that are always
+    objects with members.
     """
 
     def fits(body: Any) -> bool:
@@ -109,7 +109,7 @@ def without_thread_ids(value: Any) -> Any:
 
 
 def _whole_numbers(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body with 1.0 written as 1: equal by JSON Schema, but not to every reader."""
+    """Return the body with 1.0 written as 1: an integer by JSON Schema, but not to every reader."""
     return {
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in body.items()
@@ -140,9 +140,9 @@ def adapted_operation(
 ) -> Any:
     """Return the operation from our document, its request schema adapted.
 
-    The members in `without` are removed and the objects in `filled` demanded with members, so that
-    nothing is generated only to be dropped. In a `closed` document, objects whose schemas name
-    members have no others.
+    The members in `without` are removed, and the objects in `filled` are required with at least one
+    member, so that nothing is generated only to be dropped. If `closed`, objects whose schemas name
+    members may have no others.
     """
     document = load_openapi()
     if schema not in document["components"]["schemas"]:

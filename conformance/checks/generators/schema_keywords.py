@@ -39,10 +39,10 @@ class BrokenKeyword:
 def broken_keywords(
     operation_id: str, schema: str, right: Callable[[], dict[str, Any]], settings: Settings
 ) -> list[BrokenKeyword]:
-    """Return valid bodies with one thing wrong in each, for as many keywords as the effort asks.
+    """Return bodies with one thing wrong in each, for as many keywords as the effort asks for.
 
-    `right` returns a valid body. All else in a body is valid, so that nothing else can be the
-    reason of a refusal; of a list only the last item is wrong.
+    `right` returns a valid body. All but one place of a returned body is taken from a valid one, so
+    that nothing else can be the reason of a refusal; in a list only the last item is wrong.
     """
     by_keyword: dict[str, list[BrokenKeyword]] = {}
     for keyword, wrong in _coverage_cases(operation_id, schema, (), GenerationMode.NEGATIVE):
@@ -68,7 +68,7 @@ def broken_keywords(
 def met_keywords(
     operation_id: str, schema: str, without: tuple[str, ...], settings: Settings
 ) -> list[dict[str, Any]]:
-    """Return valid bodies that meet the keywords at their bounds, as many as the effort asks."""
+    """Return valid bodies that meet keywords at their bounds, as many as the effort asks for."""
     bodies = [
         body
         for _, body in _coverage_cases(operation_id, schema, without, GenerationMode.POSITIVE)
@@ -81,8 +81,8 @@ def met_keywords(
 def with_own_ids(value: Any, ownership: Ownership) -> Any:
     """Return a copy in which every thread id is one of this run.
 
-    A UUID is replaced by a new one, any other text by a malformed id that begins like it: a thread
-    of someone else's may have a short text as its id.
+    A UUID is replaced by a new one, any other text by a malformed id that begins with it: another
+    person's thread may have a short text as its id.
     """
     if isinstance(value, list):
         return [with_own_ids(each, ownership) for each in value]
@@ -124,12 +124,12 @@ def _coverage_cases(
 
 
 def _is_json(value: Any) -> bool:
-    """Return whether a case has a body: schemathesis has a mark of its own for none."""
+    """Return whether a case has a body: schemathesis has a special object for no body."""
     return value is None or isinstance(value, dict | list | str | int | float)
 
 
 def _one_thing_wrong(steps: list[str], wrong: Any, right: Any) -> Any:
-    """Return the right value with one place, to which the steps lead, taken from the wrong one."""
+    """Return the right value with the place at the path `steps` taken from the wrong value."""
     match steps:
         case ["anyOf" | "allOf", _, *rest]:
             return _one_thing_wrong(rest, wrong, right)

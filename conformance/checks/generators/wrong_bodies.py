@@ -47,7 +47,7 @@ WRONG_TYPES: dict[str, tuple[Any, ...]] = {
     "history": ("x",),
 }
 
-#: Placeholder for a malformed id, which `sendable_body` draws anew each time.
+#: Placeholder for a malformed id, which `sendable_body` generates for each request.
 MALFORMED_ID = "not-a-uuid"
 
 OUT_OF_RANGE: dict[str, tuple[dict[str, Any], ...]] = {
@@ -83,8 +83,8 @@ def bad_bodies(operation: str) -> list[Any]:
 def bodies_to_refuse(given: ThreadsApi, operation: str, bodies: Iterable[Any]) -> list[Any]:
     """Return those of the bodies that the deployment must refuse.
 
-    A deployment that assigns thread ids itself need not look at the id in a creation: that it does
-    not use the id is judged by IDENTITY-01.
+    A deployment that assigns thread ids itself need not read the id in a creation. IDENTITY-01
+    judges that it does not use the id.
     """
     if operation != "create" or given.client.ownership.ids_are_kept is not False:
         return list(bodies)
@@ -97,8 +97,8 @@ def bodies_to_refuse(given: ThreadsApi, operation: str, bodies: Iterable[Any]) -
 def sendable_body(given: ThreadsApi, operation: str, body: Any) -> Any:
     """Return the body in a form that is safe to send: all ids in it are ids of this run.
 
-    Ids are replaced by malformed ones. A creation without an id gets one, and its metadata the
-    tags: should the deployment create a thread after all, it can be recognised.
+    `with_own_ids` replaces the ids. A creation without an id gets one, and its metadata gets the
+    tags: if the deployment creates a thread after all, it can be recognised.
     """
     if not isinstance(body, dict):
         return body

@@ -18,7 +18,7 @@ from conformance.deployment.ownership.guard import DisposableOnlyRefusal
 ON_A_THREAD = ("run_background", "run_wait", "run_stream")
 STATELESS = ("stateless_background", "stateless_wait", "stateless_stream")
 BATCH = "stateless_batch"
-#: The operations whose bodies are published with `on_disconnect`.
+#: The operations for whose bodies `on_disconnect` is published.
 FOLLOWED = ("run_wait", "run_stream")
 FOLLOWED_STATELESS = ("stateless_wait", "stateless_stream")
 
@@ -70,8 +70,8 @@ def valid_run(given: ThreadsApi) -> dict[str, Any]:
 def thread_offering_runs(given: ThreadsApi, operation: str) -> Thread:
     """Return a thread on which the operation has run the graph once, to its end.
 
-    Stateless runs are sent to disposable deployments only: threads that a lenient deployment makes
-    of bad bodies could not be told from other people's.
+    Stateless runs are sent to disposable deployments only, else `DisposableOnlyRefusal`: a thread
+    that a lenient deployment makes for a bad body could not be told from other people's threads.
     """
     if operation not in ON_A_THREAD and not given.client.ownership.disposable:
         raise DisposableOnlyRefusal(f"bad bodies of {BY_NAME[operation].path}")

@@ -1,4 +1,4 @@
-"""Sends the requests of programs, and records what was asked and answered as histories."""
+"""The sending of the requests of programs, and their recording with the answers as histories."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from conformance.deployment.client import Answer
 
 
 class ProgramRunner:
-    """The requests for some threads of the run; an error of the connection ends the program.
+    """The sender of programs of requests for some threads, and the recorder of their histories.
 
-    `appended` is needed for state updates, states and copies.
+    An error of the connection ends the program. `appended` is needed for state updates, states and
+    copies.
     """
 
     def __init__(
@@ -41,7 +42,10 @@ class ProgramRunner:
         self.histories: list[list[ThreadOperation]] = [[] for _ in thread_ids]
 
     def run(self, program: Program, reading: str) -> None:
-        """Run a program; whenever no request is pending, read each thread by `reading`."""
+        """Run a program; whenever no request is pending, read each thread by `reading`.
+
+        `reading` is the name of an operation of `Request`.
+        """
         if program.in_step:
             for steps in zip(*program.clients, strict=True):
                 run_together(*(partial(self.ask, *each) for each in enumerate(steps, 1)))
@@ -55,7 +59,7 @@ class ProgramRunner:
             self.ask(1, Step(thread, Request(reading)))
 
     def ask(self, client: int, step: Step) -> tuple[ThreadOperation, Answer]:
-        """Send one request; return it as recorded, and the answer.
+        """Send one request of a client; return the recorded operation, and the answer.
 
         A request answered by 5xx is recorded without an outcome: whether it took effect is unknown.
         """
@@ -98,7 +102,10 @@ class ProgramRunner:
                 return client.copy(thread_id)
 
     def _shown(self, request: Request, answer: Answer) -> Shown:
-        """Return what a read shows; of a copy, its state, since no other client knows it."""
+        """Return what a read shows; for a copy, what the copy's state shows, read right after it.
+
+        That read needs no place in the history: no other client knows the copy.
+        """
         if not answer.ok:
             return ()
         body = answer.body if isinstance(answer.body, dict) else {}

@@ -1,8 +1,8 @@
-"""Decides whether a history is linearizable: whether one order of its operations explains it.
+"""The decision whether a history is linearizable: whether one order of its operations explains it.
 
 The search is that of Wing and Gong ("Testing and verifying concurrent objects", 1993), with the
-memory of Lowe ("Testing for linearizability", 2017): what follows depends only on which operations
-were taken and on the state that they left, so that no such pair is tried twice.
+cache of Lowe ("Testing for linearizability", 2017): the rest of the search depends only on the set
+of operations taken so far and on the resulting state, so that no such pair is tried twice.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TypeVar
 from conformance.checks.linearizability.history import History, Operation, Outcome, Request
 
 State = TypeVar("State", bound=Hashable)
-#: The sequential specification: the state after an operation, or None where its outcome is wrong.
+#: The sequential specification: returns the state after an operation, or None if its outcome is
+#: wrong in the given state.
 Step = Callable[[State, Operation[Request, Outcome]], State | None]
 
 
@@ -22,13 +23,14 @@ def linearize(
 ) -> History[Request, Outcome] | None:
     """Return an order of the operations that explains their outcomes, or None.
 
-    In it each operation takes effect at one moment between its call and its return. An operation
-    that did not return may be left out.
+    In that order, each operation takes effect at one point in time between its call and its return.
+    An operation that did not return may be left out.
     """
     operations = sorted(history, key=lambda each: each.called)
     returned = sum(1 << at for at, each in enumerate(operations) if each.returned is not None)
     tried = {(0, initial)}
-    # Each entry is a way that is being tried: what it has taken, and what could be taken next.
+    # The path that is being tried: after each step, the operations taken (as bits), the state, and
+    # the operations that could be taken next.
     way = [(0, initial, _candidates(operations, 0))]
     order: list[Operation[Request, Outcome]] = []
     while way:
@@ -51,7 +53,10 @@ def linearize(
 
 
 def _candidates(operations: Sequence[Operation[Request, Outcome]], taken: int) -> Iterator[int]:
-    """Yield the places of the operations that may come next: nothing that is left ended before."""
+    """Yield the indexes of the operations that may be next: those called before any other returned.
+
+    Only operations that are not yet taken count.
+    """
     left = [at for at in range(len(operations)) if not taken >> at & 1]
     ends = [end for at in left if (end := operations[at].returned) is not None]
     until = min(ends, default=None)

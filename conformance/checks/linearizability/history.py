@@ -1,4 +1,4 @@
-"""Histories: what concurrent clients asked, what they were told, and when."""
+"""Histories: the requests of concurrent clients, their answers, and the order of both."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ Outcome = TypeVar("Outcome")
 
 @dataclass(frozen=True)
 class Operation(Generic[Request, Outcome]):
-    """A request of one client; `called` and `returned` count the events of a history.
+    """A request of one client, with its outcome.
 
-    Without `returned` and `outcome` nobody knows whether the request took effect, nor when: at any
-    moment after its call, or never.
+    `called` and `returned` are the numbers of two events of the history, in the order in which
+    events happened. If `returned` and `outcome` are None, it is unknown whether the request took
+    effect: at any time after its call, or never.
     """
 
     client: int
@@ -24,7 +25,7 @@ class Operation(Generic[Request, Outcome]):
     outcome: Outcome | None = None
 
     def without_outcome(self) -> Operation[Request, Outcome]:
-        """Return the operation as it stands before it returns."""
+        """Return the operation as it is before it returns."""
         return replace(self, returned=None, outcome=None)
 
 

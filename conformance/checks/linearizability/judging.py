@@ -1,4 +1,4 @@
-"""Judges the histories of programs, and tells the smallest bad one as a timeline."""
+"""Assertions about the histories of programs; a failure shows a small bad part as a timeline."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def require_served_one_by_one(
     initial: ThreadState,
     script: Sequence[tuple[Request, bool]],
 ) -> None:
-    """Block the check unless such requests are handled correctly without concurrency.
+    """Block the check unless the requests of a script are answered correctly without concurrency.
 
-    Other requirements judge that. The script tells of each request whether it is to be served;
-    where an operation is missing, the check is unsupported.
+    Other requirements judge that. `script` says of each request whether it must succeed. If an
+    operation is missing, the check is unsupported.
     """
     state = initial
     for request, served in script:
@@ -54,7 +54,7 @@ def assert_linearizable(
 ) -> None:
     """Assert that one order of the operations on a thread explains all their answers.
 
-    The failure has the timeline of a small part of them that no order explains.
+    The failure shows the timeline of a small part of the operations that no order explains.
     """
     count_judgement()
 

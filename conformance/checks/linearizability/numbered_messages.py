@@ -1,4 +1,4 @@
-"""The messages that programs append to a thread, told apart by their numbers."""
+"""The messages that programs append to a thread, distinguished by their numbers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from conformance.checks.views import messages_of
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.safe_text import excerpt
 
-#: Added to the numbers of a program, so that its messages are none of those before it.
+#: Added to the numbers of a program, so that its messages differ from those before the program.
 _BEYOND = 100
 
 
 class Appended:
     """The settings' `append` update by number, and which numbers a state shows.
 
-    `first` are the messages that the thread has before the program. `Blocked` if two numbers give
-    the same messages.
+    `most` is the highest number, `first` are the messages that the thread has before the program.
+    `Blocked` if two numbers give the same messages.
     """
 
     def __init__(self, graph: GraphSettings, most: int, first: list[Message]) -> None:
@@ -42,8 +42,8 @@ class Appended:
     def numbers_in(self, holder: Any) -> Shown:
         """Return the numbers of the messages after the first ones.
 
-        An excerpt stands for a foreign message. Where the first messages are missing, an entry says
-        so.
+        A message that was not appended by number is returned as an excerpt. If the first messages
+        are missing, an entry says so.
         """
         items = type_and_content(messages_of(holder, self._graph)) if holder else []
         known = len(self._first)
@@ -57,7 +57,7 @@ class Appended:
         return tuple(shown)
 
     def _number_at(self, items: list[Message], place: int) -> int:
-        """Return the number whose messages stand at a place; 0 if none do."""
+        """Return the number whose messages are at a place of the list; 0 if there is none."""
         for number, sent in self._sent.items():
             if items[place : place + len(sent)] == sent:
                 return number

@@ -1,4 +1,4 @@
-"""Random concurrent programs: what each client asks, one request after another."""
+"""Random concurrent programs: the requests that each client sends, one after another."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CLIENTS, LENGTH = 3, 4
 ROUNDS = {"quick": 4, "standard": 8, "thorough": 40}
 #: The members of metadata that programs write.
 KEYS = ("colour", "shape", "size")
-#: How many of the programs begin with threads that are there.
+#: The share of the programs that begin with threads that exist.
 _EXISTING = 0.8
-#: What is asked in a program about metadata, without deletions and with some.
+#: The requests of a program about metadata, without deletions and with some.
 _STANDING = ("update",) * 5 + ("get",) * 4 + ("do_nothing",) * 2 + ("raise",)
 _DELETED = ("update",) * 4 + ("get",) * 3 + ("do_nothing",) * 2 + ("raise",) + ("delete",) * 2
 
@@ -31,12 +31,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Program:
-    """What each client asks; `in_step` if no client begins a request before all ended the last.
+    """The requests of each client; `exists` says whether the threads exist at the start.
 
-    `exists` tells whether the threads are there at first.
-
-    In step, as many requests as there are clients are under way at once; otherwise a client may be
-    several requests ahead.
+    If `in_step`, each client sends its next request only after the last requests of all clients
+    were answered, so that one request of each client is in progress at a time. Otherwise a client
+    may be several requests ahead of another.
     """
 
     threads: int
@@ -48,12 +47,12 @@ class Program:
 def metadata_program(seed: int, number: int) -> Program:
     """Return the program of that number: creations, updates, reads and deletions of threads.
 
-    Every third one is about two threads, the others are about one.
+    Every third program uses two threads, the others use one.
     """
     chosen = _random("metadata", seed, number)
     threads = 2 if number % 3 == 2 else 1
     kinds = chosen.sample(_DELETED if number % 2 else _STANDING, CLIENTS * LENGTH)
-    # Every value is written once, so that a read tells which write it saw.
+    # Every value is written once, so that a read shows which write it saw.
     steps = iter(
         [
             Step(chosen.randrange(threads), _about_metadata(kind, mark, chosen))
@@ -81,7 +80,7 @@ def _about_metadata(kind: str, mark: int, chosen: Random) -> Request:
 def state_program(seed: int, number: int) -> Program:
     """Return the program of that number: state updates and reads of one thread's state.
 
-    In every second one the last request of a client deletes the thread.
+    In every second program, the last request of one client deletes the thread.
     """
     chosen = _random("state", seed, number)
     marks = iter(range(1, CLIENTS * LENGTH + 1))
@@ -108,7 +107,7 @@ def copy_program(seed: int, number: int) -> Program:
 
 
 def _in_step(number: int) -> bool:
-    """Return whether the program of that number is in step: two of four, of either kind."""
+    """Return whether the program of that number is in step: two of four, one odd and one even."""
     return number % 4 < 2
 
 

@@ -1,4 +1,7 @@
-"""Shrinks a history that is not linearizable: drops later operations, and those without effect."""
+"""The shrinking of a bad history: later operations and those without effect are dropped.
+
+A history is bad if it is not linearizable.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ def smallest_bad(
 ) -> History[Request, Outcome]:
     """Return a small bad part of a bad history.
 
-    First all is left out that was called after the history went bad. Then operations without
-    effect are left out, reads and refusals, one by one while the rest stays bad. A write is never
-    left out: the rest could be bad for the lack of it alone.
+    First, all operations are left out that were called after the history became bad. Then reads and
+    refusals, which have no effect, are left out one by one if the rest stays bad. A write is never
+    left out: the rest might be bad only because the write is missing.
     """
     kept = _shortest_bad_prefix(history, is_bad)
     for each in sorted(kept, key=lambda one: one.called):
@@ -32,7 +35,7 @@ def smallest_bad(
 def _shortest_bad_prefix(
     history: History[Request, Outcome], is_bad: IsBad[Request, Outcome]
 ) -> History[Request, Outcome]:
-    """Return what had happened when the history went bad; what was under way has no outcome."""
+    """Return the history up to where it became bad; requests pending then have no outcome."""
     ends = sorted(each.returned for each in history if each.returned is not None)
     for end in ends:
         prefix = tuple(

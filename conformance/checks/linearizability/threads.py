@@ -1,7 +1,7 @@
 """The sequential specification of a thread, with which recorded histories are compared.
 
-Of metadata only the members that the programs write are part of it, and of the states the messages
-that they append. What a write answers beside its status is not.
+The specification covers only the metadata members that the programs write and the messages that
+they append. Of the answer to a write it covers only the status.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Request:
 class Outcome:
     """The status of an answer, and what a read showed: members of metadata, or messages.
 
-    Of a copy it is the messages of the copy.
+    For the request to copy, `shown` holds the messages of the copy.
     """
 
     status: int
@@ -53,7 +53,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ThreadState:
-    """What a thread is at one moment: whether it exists, its metadata, and its messages."""
+    """The state of a thread at one time: whether it exists, its metadata, and its messages."""
 
     exists: bool
     metadata: tuple[tuple[str, int], ...] = ()
@@ -76,7 +76,7 @@ def step(state: ThreadState, operation: ThreadOperation) -> ThreadState | None:
     if not outcome.ok:
         return state if following is None else None
     if following is None:
-        # Whether deleting what is not there is an error is another requirement's question.
+        # Another requirement judges whether deleting a thread that does not exist is an error.
         return state if request.operation == "delete" else None
     if request.operation in _READS and outcome.shown != _shown(state, request):
         return None
@@ -108,7 +108,7 @@ def describe(operation: ThreadOperation) -> str:
 
 
 def describe_state(state: ThreadState) -> str:
-    """Return what a thread is, in words, without what no program wrote."""
+    """Return the state of a thread in words: what programs wrote and nothing else."""
     if not state.exists:
         return "no thread"
     held = [f"metadata {_members(state.metadata)}"] if state.metadata else []
@@ -133,7 +133,7 @@ _ASKED = {
 
 
 def _after(state: ThreadState, request: Request) -> ThreadState | None:
-    """Return the thread after a request that is served, or None if it is to be refused."""
+    """Return the thread after a request that succeeds, or None if it must be refused."""
     match request.operation:
         case "create":
             if not state.exists:

@@ -1,4 +1,4 @@
-"""Draws a history as text: one line for each operation, its time as a bar."""
+"""A history drawn as text: one line for each operation, with its duration as a bar."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def timeline(
 ) -> tuple[str, ...]:
     """Return the lines, in the order of the calls.
 
-    A bar begins at the call and ends at the return; one without an end stands for an operation
-    that did not return, so that nobody knows whether it took effect.
+    A bar begins at the call and ends at the return. A bar without an end stands for an operation
+    that did not return: it is unknown whether it took effect.
     """
     events = sorted(
         event for each in history for event in (each.called, each.returned) if event is not None

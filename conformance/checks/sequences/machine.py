@@ -1,4 +1,4 @@
-"""A state machine over the public operations, which tries a promise with random sequences.
+"""A state machine over the public operations, which tests a promise with random sequences.
 
 Hypothesis chooses the steps and, where the promise is broken, finds a shorter sequence that breaks
 it. The machine judges nothing itself: every check passes a judge of one promise.
@@ -27,15 +27,17 @@ from conformance.checks.generators.hypothesis_setup import hypothesis_settings
 from conformance.checks.outcomes import Blocked, PromiseBroken, SequenceBroken, Unsupported
 from conformance.checks.sequences.sequence_state import SequenceState, Step, StepResult
 
-#: A generator that looks before a step and, resumed with its result, judges it.
+#: Returns a generator that reads what it needs before a step and, resumed with the step's result,
+#: judges that step.
 Judge = Callable[[SequenceState, Step], Generator[None, StepResult, None]]
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How many sequences of how many steps are tried.
+    """How many sequences are tried (`examples`), and the most steps of each.
 
-    Once one fails, up to `shorter` more are tried, for `seconds` at most, to find a shorter one.
+    Once a sequence fails, up to `shorter` more are tried, for `seconds` at most, to find a shorter
+    failing one.
     """
 
     examples: int
@@ -97,7 +99,7 @@ class CounterexampleSearch:
 
     @property
     def names(self) -> st.SearchStrategy[str]:
-        """The operations to choose from, of which at least half are judged."""
+        """The operations to choose from, of which about half or more are judged."""
         return st.sampled_from([*self.beside, *self.on * max(len(self.beside) // len(self.on), 1)])
 
     def begin(self) -> tuple[SequenceState, bool]:
@@ -138,7 +140,10 @@ class CounterexampleSearch:
         judging: Generator[None, StepResult, None],
         done: StepResult | None = None,
     ) -> bool:
-        """Advance the judge; return whether it waits for a step. A refused prerequisite ends it."""
+        """Advance the judge by one step; return whether it waits for the result of a step.
+
+        A prerequisite that is refused ends the judgement.
+        """
         try:
             if done is None:
                 next(judging)
@@ -198,11 +203,11 @@ class Machine(RuleBasedStateMachine):
 
 
 def check_sequences(api: ThreadsApi, judge: Judge, on: str, beside: str = BESIDE) -> None:
-    """Try a promise with random sequences; raise `SequenceBroken` with a short one that breaks it.
+    """Test a promise with random sequences; raise `SequenceBroken` with a short one that breaks it.
 
-    `judge` is called at the steps that `on` names (separated by spaces; a name given twice is
-    chosen more often), and not at those of `beside`. A refused step is not judged; `Blocked` if no
-    step could be judged.
+    `on` names the operations (separated by spaces; a name given twice is chosen more often) at
+    which `judge` is called, `beside` those that are sent without being judged. A refused step is
+    not judged. `Blocked` if no step could be judged.
     """
     settings = api.context.settings
     effort = EFFORTS[settings.effort]

@@ -1,7 +1,7 @@
 """The threads of one random sequence of operations, and the steps that change them.
 
-A step is plain data: it names threads and states by number, modulo how many there are, so that it
-has a meaning after any other steps.
+A step is plain data: it names threads and states by a number, taken modulo the number of existing
+ones, so that a step is possible after any other steps.
 """
 
 from __future__ import annotations
@@ -63,11 +63,12 @@ class StepResult:
 
 @dataclass
 class SequenceState:
-    """The threads of one sequence; `memory` is what a check remembers between steps.
+    """The threads of one sequence; `memory` is for what a check stores between steps.
 
-    `family` maps the id of a thread to a number that a copy shares with its source. `tainted` is
-    set when a thread may exist of which nothing is known. A thread in `ran` may still show as busy.
-    `unresolved` are ids of threads for which a step was refused.
+    `mark` is the metadata that all threads of the sequence share. `family` maps the id of a thread
+    to a number that a copy shares with its source. `tainted` is set when a thread with an unknown
+    id may exist. `ran` holds the ids of threads that may still show as busy after a run, and
+    `unresolved` those of threads for which a step was refused.
     """
 
     api: ThreadsApi
@@ -92,7 +93,7 @@ class SequenceState:
         return step.name in ("create", "prepopulate") or bool(self.alive)
 
     def subject(self, step: Step) -> Thread:
-        """Return the thread that a step is about; of a copy, its source."""
+        """Return the thread that a step is about; for the step `copy`, the source."""
         return self.alive[step.thread % len(self.alive)]
 
     def others(self, thread: Thread | None, *, related: bool) -> list[Thread]:
@@ -119,7 +120,7 @@ class SequenceState:
             return None
         return done
 
-    # Reading, as several checks do
+    # Reading
 
     def history(self, thread: Thread) -> History:
         """Return the whole history; `Blocked` where states do not name their checkpoints.
@@ -218,7 +219,7 @@ class SequenceState:
         return done
 
     def _look(self, step: Step, _chosen: str) -> StepResult:
-        """Do nothing: the judge looks at the threads."""
+        """Do nothing: the judge reads the threads."""
         return StepResult(self.subject(step))
 
     def _metadata(self, step: Step) -> dict[str, Any]:
