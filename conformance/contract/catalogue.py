@@ -20,7 +20,7 @@ from conformance.contract.declared_additions import Claim
 from conformance.typed_data import DataError, check_keys, read_toml, typed
 
 LEVELS = ("MUST", "SHOULD", "MAY")
-#: Those whose failures count: a MAY is optional, or disputed.
+#: The levels whose failures count for the verdict: a MAY is optional, or disputed.
 COUNTED_LEVELS = ("MUST", "SHOULD")
 #: Profiles nest: each includes all profiles before it.
 PROFILES = ("documented", "extended", "full")
@@ -35,7 +35,7 @@ ALL_CLIENTS = (HTTP, *DOCUMENTED_CLIENTS)
 CLIENTS_CAPABILITY = "clients"
 #: Authentication and tenants: judged only if the user says that credentials are required.
 ACCESS_CAPABILITY = "access"
-#: What outlives a restart: judged only if the user says that the deployment may be restarted.
+#: What survives a restart: judged only if the user says that the deployment may be restarted.
 RESTART_CAPABILITY = "durability"
 
 _DIRECTORY = Path(__file__).parent / "requirements"
@@ -53,8 +53,9 @@ class Requirement:
     `effort` is the lowest effort at which it is checked. Below that it is not selected, so
     that a check that takes minutes does not make a quicker run incomplete.
 
-    What only a document newer than the pinned one states has `since`, its release, and `claim`: it
-    is judged where the deployment's own OpenAPI document declares it, see `claims.Claim`.
+    A requirement that only a document newer than the pinned one states has `since`, the release of
+    that document, and `claim`. It is judged only where the deployment's own OpenAPI document
+    declares the claim: see `declared_additions.Claim`.
     """
 
     id: str

@@ -1,9 +1,10 @@
-"""Whether an OpenAPI document declares what a newer release adds, which is judged only then.
+"""Whether an OpenAPI document declares an addition of a newer release, which is judged only then.
 
 A requirement that only a newer published document states has a `claim`, such as
 `POST /threads/search: exclude_metadata`. A deployment claims it if its own OpenAPI document
-declares that parameter, or that member of the request's or the answer's body. With a value, such as
-`GET /threads/{thread_id}/runs: select=cancel_reason`, the enumeration there must also name that.
+declares that parameter, or that member of the request's or the answer's body. If the claim has a
+value, such as `GET /threads/{thread_id}/runs: select=cancel_reason`, the enumeration of the
+parameter or member must also contain that value.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _CLAIM = re.compile(r"(?P<method>[A-Z]+) (?P<path>/\S*): (?P<name>\w+)(?:=(?P<va
 class Claim:
     """A query parameter, or a member of a body, of an operation such as `POST /threads/search`.
 
-    `value` is one that it takes, or one of its items; empty if any.
+    `value` is a value that the parameter or member, or an item of it, can have; empty if the claim
+    names none.
     """
 
     method: str
@@ -65,7 +67,7 @@ def declares(document: Any, claim: Claim) -> bool:
 
 
 def _values(described: Description, schema: Any) -> list[Any]:
-    """Return the values that a schema, or that of its items, enumerates."""
+    """Return the values in the enumerations of a schema, and of the schema of its items."""
     whole = described.alternatives(schema)
     items = [each for one in whole for each in described.alternatives(one.get("items"))]
     enumerated = [each.get("enum") for each in (*whole, *items)]

@@ -1,6 +1,6 @@
 """What a newer published document adds to the pinned one, and which requirements cite it.
 
-Prose is no part of it: see `published.extract`.
+Prose is not compared: see `published.extract`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from conformance.contract.catalogue import Catalogue
 from conformance.contract.published import PINNED_VERSION
 from conformance.contract.sources import citation
 
-#: Keywords whose values are schemas or lists of them, walked through.
+#: Keywords whose values are lists of schemas, which are compared one by one.
 _NESTED = ("anyOf", "oneOf", "allOf")
 
 
@@ -22,7 +22,8 @@ class Addition:
     """One fact that a document has beyond another.
 
     `piece` is how a source cites it (`ThreadSearchRequest.exclude_metadata`,
-    `GET /threads/{thread_id}/history, parameter select`), `detail` what is new of it, if not all.
+    `GET /threads/{thread_id}/history, parameter select`), `detail` says which part of the piece is
+    new; it is empty if the whole piece is.
     """
 
     piece: str
@@ -106,7 +107,7 @@ def _of_schema(piece: str, old: Any, new: Any) -> Iterator[Addition]:
 
 
 def coverage(found: Iterable[Addition], catalogue: Catalogue) -> list[Coverage]:
-    """Return, for each addition, who cites it: only sources of documents newer than the pinned."""
+    """Return for each addition what cites it; only sources newer than the pinned document count."""
     requirements = [
         (each.id, piece)
         for each in catalogue.requirements.values()

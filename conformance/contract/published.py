@@ -22,7 +22,7 @@ from deepdiff import DeepDiff
 from conformance.data import fixtures_dir
 
 PINNED_VERSION = "0.16.7"
-#: Releases of which only what they add is used, oldest first: see `Requirement.since`.
+#: Releases from which only additions are used, oldest first: see `Requirement.since`.
 NEWER_VERSIONS = ("0.17.0rc6", "0.18.0.dev12")
 SERVER = "langgraph-api"
 
@@ -67,7 +67,7 @@ OPERATIONS = (
     "POST /threads/{thread_id}/stream/events",
 )
 
-#: Schemas that only the description of an operation names, of what its stream holds.
+#: Schemas that only the description of an operation names: those of the events in its stream.
 NAMED_IN_PROSE = ("ProtocolEvent",)
 
 _METHODS = ("get", "put", "post", "delete", "patch")
@@ -114,7 +114,7 @@ def _agent_graph_only(value: Any) -> Any:
 
 
 def extract(openapi: dict[str, Any], version: str) -> dict[str, Any]:
-    """Extract the facts of an OpenAPI document: operations, schemas, names of the rest.
+    """Extract the facts of an OpenAPI document: operations, schemas, names of other operations.
 
     `digest` is that of the document as canonical JSON (sorted keys, no spaces), without
     what differs between instances of one server: its address (`servers`), and deployed
@@ -171,7 +171,7 @@ def _content(holder: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def without_prose(schema: Any) -> Any:
-    """Return a schema without titles, descriptions and examples; properties so named stay."""
+    """Return a schema without titles, descriptions and examples; properties of such names stay."""
     if isinstance(schema, list):
         return [without_prose(each) for each in schema]
     if not isinstance(schema, dict):

@@ -44,7 +44,7 @@ def citation(source: str) -> Citation | None:
 
 
 def missing(facts: dict[str, Any], piece: str) -> list[str]:
-    """Return what a piece of a source names that the facts of a document do not hold.
+    """Return what a piece of a source names that the facts of a document do not contain.
 
     `facts` are as `published.extract` makes them.
     """
@@ -65,7 +65,7 @@ def missing(facts: dict[str, Any], piece: str) -> list[str]:
 
 
 def _missing_detail(facts: dict[str, Any], names: list[str], detail: str) -> list[str]:
-    """Return what is missing of an operation: a parameter, a header, a status, its tag."""
+    """Return the parameters, headers or tag that `detail` names and an operation does not have."""
     operations = [facts["operations"].get(name) for name in names]
     if not detail or not all(operations):
         return []
@@ -98,7 +98,7 @@ def _missing_member(facts: dict[str, Any], named: re.Match[str]) -> list[str]:
 
 
 def alternatives(facts: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield a schema and those that it refers to or is made of, also as items of a list."""
+    """Yield a schema, and all schemas that it refers to or contains, as an alternative or item."""
     yield schema
     inner = [schema[name] for name in ("items", "additionalProperties") if name in schema]
     inner += [each for name in ("anyOf", "allOf", "oneOf") for each in schema.get(name, ())]
