@@ -65,7 +65,7 @@ def _defaults(config: dict[str, Any], command: str) -> dict[str, Any]:
     if not options:
         return {}
     known: set[str] = set()
-    # The other commands are imported only where the file sets more than this one has.
+    # Other commands are imported only if the file has settings that this command does not have.
     for name in (command, *_COMMANDS.keys() - {command}):
         known |= {each for one in cli.load(name).params for each in setting_names(one)}
         if options.keys() <= known:

@@ -28,7 +28,7 @@ class SuiteDefectError(Exception):
 
 
 class Defects:
-    """The defects of a run, each as a traceback; the run goes on to its clean-up and report."""
+    """The defects of a run, each as a traceback; the run continues to its clean-up and report."""
 
     def __init__(self) -> None:
         self.found: list[str] = []

@@ -1,8 +1,8 @@
 """Python's garbage collector, in a process that runs many checks.
 
 Collecting after every 700 new objects took 4.6 of the 32.5 seconds that all checks need in one
-process: each answer is a tree of objects, and what is looked through again and again are modules
-and schemas.
+process: each answer is a tree of objects, and the collector reads all modules and schemas again
+and again.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ _THRESHOLDS = (20_000, 20, 20)
 
 
 def collect_rarely() -> Callable[[], None]:
-    """Exempt what exists now from collection, and collect the rest rarely.
+    """Exempt all objects that exist now from garbage collection, and collect others rarely.
 
-    Return a function that restores what was before.
+    Return a function that restores the previous settings.
     """
     before, frozen = gc.get_threshold(), gc.get_freeze_count()
     gc.collect()
@@ -25,7 +25,7 @@ def collect_rarely() -> Callable[[], None]:
 
     def restore() -> None:
         gc.set_threshold(*before)
-        # Nothing can be unfrozen alone: what somebody froze before stays so.
+        # All objects can only be unfrozen together: if some had been frozen before, all stay so.
         if not frozen:
             gc.unfreeze()
 

@@ -1,4 +1,4 @@
-"""Parsing of JSON from elsewhere, within limits of depth and size."""
+"""Parsing of untrusted JSON, within limits of depth and size."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import psutil
 DEEPEST = 500
 #: Most values: a small text could otherwise fill the memory with objects.
 MOST_VALUES = 1_000_000
-#: Largest text, in bytes of memory, where one emoji makes every character take four. A failed
-#: check keeps some answers alive, each as text and as values.
+#: Largest text, in bytes of memory: in a text with an emoji, every character takes four bytes. A
+#: failed check keeps some answers alive, each as text and as values.
 LARGEST_TEXT = 40 * 2**20
 
 # Memory of the process, in bytes, beyond which it parses no more texts of many values.
@@ -28,7 +28,7 @@ _BELOW_FOUR_BYTES = bytes(range(0xF0))
 
 
 def allow_memory(size: int) -> None:
-    """Let this process take `size` bytes: one that runs the checks many times needs more."""
+    """Let this process use `size` bytes of memory: many runs of the checks in it need more."""
     global _most_memory
     _most_memory = size
 

@@ -1,7 +1,7 @@
 """Standard output and standard error, safe for terminals, CI systems and logs.
 
-Whatever a command writes, and however a line is wrapped: no line is a command to a CI
-system, no control sequence reaches the terminal but our own colours and progress, and no
+Whatever a command writes, and however lines are wrapped, no line is a command to a CI
+system, no control sequence except our own colours and progress reaches the terminal, and no
 credential of this process is shown.
 """
 
@@ -16,7 +16,8 @@ from conformance.safe_text import Redaction, without_commands
 
 # CSI is the only control sequence that we write, for colours and for progress.
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u2028\u2029]|\x1b(?!\\[)")
-#: The start of a line that a colon, and the end of one that a bracket, would make a command.
+#: Matches a line that the next character can turn into a command for a CI system: a colon after
+#: such a start of a line, or a bracket after such an end.
 _PENDING = re.compile(r"(?:[^\S\n]|\x1b\[[0-9;]*m)*:?|.*?(##?\w*)", re.DOTALL)
 _LONGEST_PENDING = 1_000
 

@@ -1,4 +1,4 @@
-"""Calls at the same time, in daemon threads: whoever is interrupted does not wait for them."""
+"""Concurrent calls in daemon threads: a process that is interrupted does not wait for them."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def wait_for(futures: Sequence[Future[_T]]) -> None:
 
 
 class Pace:
-    """Limits how many calls are under way: one at first, one more after each that went well.
+    """A limit of concurrent calls: one at first, one more after each call that went well.
 
-    After one that did not, they are made one by one again.
+    After a call that did not go well, the limit is one again. It is never higher than `most`.
     """
 
     def __init__(self, most: int) -> None:
@@ -46,7 +46,7 @@ class Pace:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for a turn, and keep it while the block runs."""
+        """Wait until the limit allows another call, which lasts while the block runs."""
         with self._changed:
             self._changed.wait_for(lambda: self._under_way < self._allowed)
             self._under_way += 1
@@ -58,7 +58,7 @@ class Pace:
                 self._changed.notify_all()
 
     def adjust(self, *, well: bool) -> None:
-        """Allow one more at a time if a call went well, else a single one."""
+        """Raise the limit by one if a call went well, else set it to one."""
         with self._changed:
             self._allowed = min(self._allowed + 1, self._most) if well else 1
             self._changed.notify_all()
@@ -67,8 +67,8 @@ class Pace:
 def for_each(call: Callable[[_T], object], items: Iterable[_T], at_once: int) -> None:
     """Call `call` with each item, `at_once` at a time, and wait for all.
 
-    An error, or an interruption of the caller, keeps further calls from being begun; the error of
-    the first call that failed is raised.
+    After an error, or an interruption of the caller, no further call is begun. The error of the
+    first call that failed is raised.
     """
     waiting = list(reversed(list(items)))
     if len(waiting) == 1:

@@ -1,4 +1,4 @@
-"""Make untrusted text safe to store and to show.
+"""Functions that make untrusted text safe to store and to show.
 
 Secrets are replaced first, then sequences that a terminal or a CI system would execute, and
 only then is a text cut: a secret that is cut in two would not be found any more.
@@ -77,7 +77,7 @@ def harmless(text: str) -> str:
 def excerpt(text: str, width: int = 400, *, end: bool = False) -> str:
     """Return at most `width` characters of `text`, made harmless before it is cut.
 
-    It is the beginning, or with `end` the end.
+    It is the beginning of the text or, if `end` is true, its end.
     """
     whole = harmless(text)
     if len(whole) <= width:

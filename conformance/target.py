@@ -21,16 +21,16 @@ from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.restart import NotBackError
 from conformance.reference.process import ReferenceNotStartedError, ReferenceProcess
 
-#: Tells the user about a step that takes a while.
+#: Informs the user of a step that takes a while.
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Target:
-    """A deployment's URL; `name` and `version` where a launcher knows them.
+    """A deployment's URL, and its `name` and `version` where a launcher knows them.
 
-    It is `disposable` where it was started for the run: nothing on it matters. Then `restart` ends
-    it and starts it again; it raises `NotBackError` if it does not come back.
+    A deployment that was started for the run is `disposable`: no data on it matters. Its `restart`
+    ends it and starts it again, and raises `NotBackError` if the deployment does not come back.
     """
 
     url: str
@@ -58,8 +58,9 @@ def opened(
     """Open the deployment of these options for as long as the block lasts.
 
     Without `url` and `server` (NAME==VERSION or NAME@latest) the reference is started; with
-    `restarts` it keeps its threads in a file, so that it can be restarted.
-    `LauncherError` for options that cannot be used, `NotStartedError` if the server fails.
+    `restarts` it keeps its threads in a file, so that it can be restarted. `tell` is called with
+    the steps that take a while. Raises `LauncherError` for options that cannot be used, and
+    `NotStartedError` if the server cannot be started.
     """
     if url and server:
         raise LauncherError(
@@ -85,7 +86,8 @@ def opened(
 def wanted_server(server: str, launcher_files: tuple[Path, ...]) -> tuple[Launcher, Version]:
     """Return the launcher and the version that NAME==VERSION or NAME@latest names.
 
-    `LauncherError` for an unknown name; `NotStartedError` if the newest cannot be found out.
+    Raises `LauncherError` for an unknown name, and `NotStartedError` if the newest version cannot
+    be found out.
     """
     wanted = parse_wanted(server)
     launcher = find_launcher(load_launchers(launcher_files), wanted.name)
@@ -96,7 +98,7 @@ def wanted_server(server: str, launcher_files: tuple[Path, ...]) -> tuple[Launch
 def started(
     launcher: Launcher, version: Version, tell: Tell, data: Path | None = None
 ) -> Iterator[Target]:
-    """Start a server, and end it after the block; `data` is a folder for what it stores."""
+    """Start a server, and end it after the block; it stores its data in the folder `data`."""
     with launched(launcher, version, tell, data) as running:
         yield Target(
             running.url,
@@ -118,7 +120,7 @@ def _reference(*, restarts: bool) -> Iterator[ReferenceProcess]:
 
 
 def _telling(restart: Restart, failure: type[Exception]) -> Restart:
-    """Return the restart, with its failure told as that the deployment is not back."""
+    """Return a restart that raises `NotBackError` where `restart` raises `failure`."""
 
     def tell(*, kill: bool) -> None:
         try:

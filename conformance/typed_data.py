@@ -1,7 +1,7 @@
 """Data from files as typed values: TOML is read, and converted by msgspec.
 
-An error names the key in the form of the file and says what is wrong with it in one clause; the
-caller puts the file before it.
+An error names the key as it is written in the file, and says in one clause what is wrong with it;
+the caller puts the name of the file before that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _OTHER_TYPE = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?")
 _PLACE = re.compile(r"(.*?)(?: - at `\$\.?([^`]*)`)?", re.DOTALL)
-#: The names of msgspec for the types of JSON, and ours.
+#: The words of our messages for the type names of msgspec.
 _WORDS = {
     "str": "a string",
     "int": "a whole number",
@@ -35,9 +35,9 @@ _WORDS = {
 
 
 class DataError(Exception):
-    """Data has not the form of its type: `key` is where, `problem` what is wrong there.
+    """Data does not have the form of its type: `key` says where, `problem` what is wrong there.
 
-    The key is a path such as `install.ranges[0].before`; it is empty for the whole.
+    The key is a path such as `install.ranges[0].before`; it is empty for the data as a whole.
     """
 
     def __init__(self, key: str, problem: str) -> None:
@@ -50,7 +50,7 @@ class UnreadableError(Exception):
 
 
 def read_toml(file: Path) -> dict[str, Any]:
-    """Return the content of a TOML file; `UnreadableError` if there is none.
+    """Return the content of a TOML file; `UnreadableError` if the file cannot be read as TOML.
 
     A missing file raises `FileNotFoundError`: only the caller knows what to do then.
     """
@@ -70,8 +70,9 @@ def typed(
     """Return data of JSON or TOML as a value of `kind`, such as a dataclass.
 
     Members that a dataclass does not have are dropped; `check_keys` finds them. `parse(type,
-    value)` makes the values of types that msgspec does not know, and raises `ValueError` for what
-    they cannot be made of. `within` stands before each key. Raise `DataError`.
+    value)` makes the values of types that msgspec does not know, and raises `ValueError` for data
+    from which they cannot be made. `within` is put before the key in an error. Raises `DataError`
+    if the data does not have the form of `kind`.
     """
     try:
         return msgspec.convert(data, kind, dec_hook=parse)
@@ -82,7 +83,7 @@ def typed(
 def check_keys(table: dict[str, Any], kind: type | Collection[str], within: str = "") -> None:
     """Raise `DataError` if a table has a key that is no field of the dataclass `kind`.
 
-    Instead of a dataclass the known keys can be given.
+    `kind` can also be a collection of the known keys.
     """
     known = (
         {each.name for each in dataclasses.fields(kind)} if isinstance(kind, type) else set(kind)

@@ -1,4 +1,4 @@
-"""Waiting for something to become true, by looking again."""
+"""Waiting for something to become true, by calling a function again and again."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def wait_until(
 ) -> _T:
     """Call `look` until `holds` accepts the result or time is up; return the last result.
 
-    `within_s`, `pause_s` and `longest_pause_s` are seconds; with `longest_pause_s` each pause is
-    twice as long as the one before, up to that. The last look begins after `within_s`, so that
-    what is there by then is seen, however long a look takes.
+    `within_s`, `pause_s` and `longest_pause_s` are seconds. With `longest_pause_s`, each pause is
+    twice as long as the one before, up to that limit. The last call begins after `within_s`, so
+    that what is there by then is seen, however long a call takes.
     """
     started = time.monotonic()
     while True:

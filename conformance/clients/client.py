@@ -18,7 +18,7 @@ class FlowFailedError(Exception):
 
 
 class Client(Protocol):
-    """Runs documented flows against one URL. `version` is that of the client's own package."""
+    """A client that runs documented flows against one URL; `version` is that of its own package."""
 
     name: str
     version: str

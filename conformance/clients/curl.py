@@ -20,7 +20,7 @@ _NEEDED = ("bash", "curl", "jq")
 
 
 class Curl:
-    """Runs the documented commands in bash; their variables are in the environment."""
+    """The client that runs the documented commands in bash, with variables in the environment."""
 
     name = "curl"
 
@@ -39,7 +39,7 @@ class Curl:
         self.version = " ".join(result.stdout.split()[:2])
 
     def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
-        """Return what the command prints: as JSON, or else the text itself."""
+        """Run the command, and return what it prints: as JSON, or else the text itself."""
         process = subprocess.Popen(
             ["bash", "-c", program],
             stdin=subprocess.DEVNULL,

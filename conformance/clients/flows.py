@@ -1,8 +1,8 @@
 """The documented flows as written, corrected and completed so that they can be run.
 
-The texts are in `fixtures/documented/flows.toml`, the errors in them in `slips.toml` beside
-it. A placeholder such as `<THREAD_ID>` becomes a variable of that name: no value is ever
-written into a program.
+The texts are in `fixtures/documented/flows.toml`, the errors in them in `slips.toml` in the
+same folder. A placeholder such as `<THREAD_ID>` becomes a variable of that name: no value is
+ever written into a program.
 """
 
 from __future__ import annotations

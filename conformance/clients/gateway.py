@@ -25,7 +25,8 @@ HOST = "127.0.0.1"
 #: other people's threads.
 Forward = Callable[..., httpx.Response]
 
-# Headers of one connection, or set again later; and keys that a client found on this machine.
+# Headers that belong to one connection or are set again later, and credentials that a client found
+# on this machine.
 _NOT_SENT_ON = frozenset(
     {
         *("host", "connection", "keep-alive", "te", "transfer-encoding", "content-length"),
@@ -54,7 +55,7 @@ class FlowTraffic:
 
 
 class Gateway:
-    """A server at `url`, with a path that nobody else on this machine can guess."""
+    """A local server at `url`, whose path other users of this machine cannot guess."""
 
     def __init__(self, forward: Forward) -> None:
         self._forward = forward

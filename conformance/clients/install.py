@@ -25,10 +25,10 @@ def clients_dir() -> Path:
 
 
 def installed_js() -> Path:
-    """Return the folder of our Node program with its packages; npm installs a new one.
+    """Return the folder of our Node program with its packages; npm installs it if it is missing.
 
-    A folder is complete or absent, and never changed: other packages or another program use
-    another folder. Concurrent runs install it once. Raises `NotInstalledError`.
+    A folder is complete or absent, and never changed: another list of packages or another program
+    has another folder. Concurrent runs install a folder once. Raises `NotInstalledError`.
     """
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:

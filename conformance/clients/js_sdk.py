@@ -41,7 +41,7 @@ class JsSdk:
         self.version = f"@langchain/langgraph-sdk {version}"
 
     def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
-        """Return the result of the flow, from `console.log` or its variable."""
+        """Run the flow, and return its result, from `console.log` or its variable."""
         if self._node.process.poll() is not None:
             self._node.close()
             self._node = Node(self._folder)
@@ -58,7 +58,7 @@ class JsSdk:
 
 
 class Node:
-    """Our Node program: a JSON object per line in and out. It ends with its stdin."""
+    """Our Node program, which reads and writes a JSON object per line, and ends with its stdin."""
 
     def __init__(self, folder: Path) -> None:
         self._stack = ExitStack()
@@ -92,8 +92,8 @@ class Node:
     def answer(self, within_s: float) -> dict[str, Any]:
         """Return the next line, parsed.
 
-        Raises `FlowFailedError` if none comes within `within_s` seconds, and then ends the
-        process.
+        Raises `FlowFailedError` if the line is unreadable, if the process has ended, or if no line
+        arrives within `within_s` seconds; in the last case the process is ended.
         """
         try:
             line = self._lines.get(timeout=within_s)

@@ -15,7 +15,7 @@ KNOWN: dict[str, Callable[[float], Client]] = {each.name: each for each in (Pyth
 
 
 class Clients:
-    """Opens clients by name. A client that cannot be installed is not tried again."""
+    """The clients by name, each opened once. If one cannot be installed, it is not tried again."""
 
     def __init__(self, forward: Forward, deadline_s: float) -> None:
         self._forward = forward

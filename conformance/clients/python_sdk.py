@@ -18,7 +18,7 @@ _DIFFERENT = "The histories are different."
 
 
 class PythonSdk:
-    """Runs the documented Python in this process, with top-level await as in a notebook."""
+    """The client that runs the documented Python here, with top-level await as in a notebook."""
 
     name = "python-sdk"
 
@@ -34,7 +34,7 @@ class PythonSdk:
         self._deadline_s = deadline_s
 
     def run(self, flow: Flow, program: str, names: Mapping[str, Any]) -> Any:
-        """Return the result of the flow, from `print` or its variable."""
+        """Run the flow, and return its result, from `print` or its variable."""
         return asyncio.run(self._run(flow, program, names))
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ def clean_up(
     """Remove what the run created; keep its ledger while anything is left, or may be.
 
     `hurried` shortens the time limits, since the user has interrupted the run and waits.
-    What is answered by 500 is added to `noted`.
+    Requests of the clean-up that are answered by 500 are added to `noted`.
     """
     if hurried:
         settings = dataclasses.replace(
@@ -54,7 +54,7 @@ def clean_up(
 def account_of_kept(settings: Settings) -> Cleanup:
     """Return the account of a run that keeps its threads.
 
-    It lists the ids that the run drew, and counts those that answers named.
+    The account lists the ids that the run generated, and counts the ids that only answers named.
     """
     ledger = read_ledger(ledgers_dir() / settings.run_id)
     named = LeftThreads(len(ledger.named), "an answer named it, as a copy, say; kept")

@@ -30,11 +30,11 @@ class Controller:
         #: Restarts the deployment, for checks that run in this process.
         self.restarter = restarter
         self.results: list[CheckResult] = []
-        #: What was answered by 500 in checks that passed all the same.
+        #: The answers by 500 in checks that passed nevertheless.
         self.server_errors: list[ServerError] = []
         #: Requirements by check id, of all checks that were selected.
         self.planned: dict[str, tuple[str, ...]] = {}
-        #: Whether checks were selected that restart the deployment, and may.
+        #: Whether checks were selected that restart the deployment, and the settings allow that.
         self.restarting = False
         self.interrupted = False
         self.defects = Defects()
@@ -48,7 +48,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Report the number of checks: of this run, not only those that a worker collected."""
+        """Report the number of all checks of this run: workers may collect only a part of them."""
         self._report_count(len(self.planned) or len(ids))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -61,7 +61,7 @@ class Controller:
             self._started = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the result, and what was answered by 500, from the report."""
+        """Take the result of a check, and the answers by 500 in it, from the report."""
         self.server_errors += server_errors_in(report)
         if result := result_in(report):
             self.results.append(result)

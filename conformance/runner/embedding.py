@@ -1,4 +1,4 @@
-"""The checks under a user's own pytest: settings from its options, clean-up at its end."""
+"""The checks under a user's own pytest: settings from its options, clean-up after its session."""
 
 from __future__ import annotations
 

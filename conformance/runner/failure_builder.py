@@ -19,11 +19,10 @@ QUOTED_EXCHANGES = 20
 
 @dataclass(frozen=True)
 class FailureBuilder:
-    """Builds a `Failure` from the exception that ended a check.
+    """The builder of a `Failure` from the exception that ended a check.
 
-    `redact` removes from a text what must not be reported. `strangers` describes what the
-    current check saw of other people's threads, without content; it is empty if that is
-    nothing.
+    `redact` removes from a text what must not be reported. `strangers` returns a description of
+    what the current check saw of other people's threads, without content; empty if it saw nothing.
     """
 
     catalogue: Catalogue

@@ -54,7 +54,7 @@ def worst_failure(ended: BaseException) -> BaseException:
 
 
 def causes_of(ended: BaseException) -> tuple[Cause, ...]:
-    """Return why the check is undecided: the causes that it names, else where it was raised."""
+    """Return why a check is undecided: the causes that are named, else the function that raised."""
     match verdict_of(ended):
         case Verdict.BLOCKED | Verdict.UNSUPPORTED:
             named: tuple[Cause, ...] = getattr(ended, "by", ())
@@ -66,8 +66,9 @@ def causes_of(ended: BaseException) -> tuple[Cause, ...]:
 def fingerprint_of(ended: BaseException, exchanges: Sequence[Exchange]) -> str:
     """Return the fingerprint of a failure, which does not depend on any sentence.
 
-    It is that of the cause if the exception names one; else it consists of the last
-    operation, its status, and the places that differ, or the function that judged.
+    It is the fingerprint of the cause if the exception names one. Else it is made of the last
+    operation, its status, and the places that differ or, without such places, the function that
+    judged.
     """
     broken = ended if isinstance(ended, PromiseBroken) else None
     if broken and broken.cause:

@@ -58,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks and, where a deployment is named, the plugin that runs the checks."""
-    # Before any import of their users, since the user's pytest may have strict markers.
+    # Before the modules that use the marks are imported: the user's pytest may be strict on marks.
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     in_worker = RESULT_KEY in getattr(config, "workerinput", {})

@@ -8,7 +8,7 @@ from conformance.report.record import CheckResult, Deployment, RunInfo
 
 
 class View(Protocol):
-    """Receives the progress of a run."""
+    """The receiver of the progress of a run."""
 
     def start(self, deployment: Deployment, run: RunInfo, total_checks: int) -> None:
         """Show that a run with this number of checks begins."""

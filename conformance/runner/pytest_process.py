@@ -34,7 +34,7 @@ def pytest_arguments(
 
 @contextmanager
 def own_pytest() -> Iterator[None]:
-    """Keep the user's pytest settings out of ours, here and in the workers."""
+    """Keep the user's pytest settings away from the block, in this process and in the workers."""
     ours = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
@@ -64,7 +64,7 @@ def collect(settings: Settings, arguments: Sequence[str]) -> Controller:
 
 
 class _ControllerPlugin:
-    """Registers the controller under its name before the worker plugin looks it up."""
+    """The plugin that registers the controller before the worker plugin looks it up by its name."""
 
     def __init__(self, controller: Controller) -> None:
         self._controller = controller

@@ -1,9 +1,10 @@
-"""What is answered by 500 in the traffic of a run, where no check has judged it.
+"""Answers by 500 in the traffic of a run that no check has judged.
 
-Most checks judge one answer, and pass over those to the requests around it: to clean-up, say. All
-of them are judged here, as one requirement, with one result for each operation. What made a check
-fail, or blocked it, is told there already, and not again. Under a user's own pytest there is no
-report in which they could be told.
+Most checks judge one answer, and ignore the answers to other requests, such as those of the
+clean-up. Here all answers by 500 are judged, as one requirement, with one result for each
+operation. An answer by 500 that made a check fail or blocked it is already reported by that check,
+and is not reported again. Under a user's own pytest there is no report, so that these results are
+not shown.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from conformance.report.record import CheckResult, Failure
 
 #: The requirement that such answers break.
 INTERNAL_ERROR = "ERROR-INTERNAL-01"
-#: What the removal of a run's threads is called where a check is named.
+#: The name that stands for the clean-up in places where a check is named.
 CLEAN_UP = "clean-up"
 #: Exchanges quoted for one operation.
 _QUOTED = 5
@@ -33,7 +34,7 @@ _QUOTED = 5
 class ServerError:
     """One exchange that was answered by 500: in which check, and how to send it again.
 
-    `recurs` is set where each repetition of the check had such an answer of the operation.
+    `recurs` is true if in each repetition of the check the operation was answered by 500 as well.
     """
 
     check: str
@@ -53,9 +54,9 @@ def server_error(check: str, exchange: Exchange, before: Sequence[Exchange] = ()
 def passed_over(
     result: CheckResult, recorder: Recorder, exchanges: Sequence[Exchange]
 ) -> tuple[ServerError, ...]:
-    """Return what was answered by 500 in a check that passed; nothing where the way had trouble.
+    """Return the answers by 500 in a check that passed; none if there was network trouble.
 
-    `recorder` is as the check has left it, `exchanges` are those of the check.
+    `recorder` is the recorder as the check has left it, `exchanges` are those of the check.
     """
     if result.verdict is not Verdict.PASS or recorder.troubles or recorder.doubts:
         return ()

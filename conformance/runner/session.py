@@ -53,12 +53,12 @@ def run_suite(
     pytest_args: Iterable[str] = (),
     restarter: Restarter | None = None,
 ) -> Report:
-    """Check one deployment and return the report. With `keep` its threads are not removed.
+    """Check one deployment and return the report.
 
-    `workers` is the value of pytest-xdist's `-n`, `keyword` that of pytest's `-k`. `restarter`
-    restarts the deployment, if the settings allow that. Raises
-    `NothingSelectedError`, or `SuiteDefectError`, with a report of what is known, if the
-    suite itself broke.
+    `workers` is the value of pytest-xdist's `-n`, `keyword` that of pytest's `-k`. With `keep`, the
+    threads of the run are not removed. `restarter` restarts the deployment, if the settings allow
+    that. Raises `NothingSelectedError` if no check is selected, and `SuiteDefectError`, with a
+    report of what is known, if the suite itself broke.
     """
     started = time.perf_counter()
     deployment = Deployment(

@@ -1,7 +1,7 @@
-"""Transfer of results, and of what was answered by 500, from a worker to the controller.
+"""Transfer of results, and of answers by 500, from a worker to the controller.
 
-They travel as text in `user_properties`, the only part of a test's report that pytest-xdist
-transfers for plugins.
+They are transferred as text in `user_properties`, the only part of a test's report that
+pytest-xdist transfers for plugins.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def result_in(report: pytest.TestReport) -> CheckResult | None:
 
 
 def attach_server_errors(errors: Sequence[ServerError], report: pytest.TestReport) -> None:
-    """Put what a check that passed saw answered by 500 into its report."""
+    """Put the answers by 500 in a check that passed into its report."""
     if errors:
         listed = json.dumps([dataclasses.asdict(each) for each in errors])
         report.user_properties.append((SERVER_ERRORS, listed))

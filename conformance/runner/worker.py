@@ -51,7 +51,7 @@ from conformance.safe_text import harmless
 
 #: How often a check is made, at most, during network trouble.
 TRIES_IN_TROUBLE = 6
-#: After so many attempts with traces of trouble the traces are compared with each other.
+#: The number of attempts with traces of trouble after which their traces are compared.
 TRIES_IN_DOUBT = 4
 
 _RESULT = pytest.StashKey[CheckResult]()
@@ -96,11 +96,11 @@ def _worker_name() -> str:
 
 
 class Checks:
-    """Selects, runs and judges the checks of one process."""
+    """The checks of one process: how they are selected, run and judged."""
 
     def __init__(self, settings: Settings, connection: Connection) -> None:
         self._catalogue = load_catalogue()
-        #: What was answered by 500 in the last attempt, if the check passed all the same.
+        #: The answers by 500 in the last attempt, if the check passed nevertheless.
         self.server_errors: tuple[ServerError, ...] = ()
         self.connect(settings, connection)
 
@@ -128,7 +128,7 @@ class Checks:
             and reads_only(item) is self._settings.read_only
         ]
         if self._settings.restart and hasattr(config, "workerinput"):
-            # They are made in the process that owns the deployment, once the workers have ended.
+            # Checks that restart run in the process that owns the deployment, after the workers.
             kept = [item for item in kept if not restarts(item)]
         dropped = [item for item in checks if item not in set(kept)]
         if dropped:
@@ -138,7 +138,7 @@ class Checks:
             items.sort(key=restarts)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Tell the controller, if it is in this process, which checks will run."""
+        """Give the controller, if it is in this process, the list of the checks that will run."""
         if not session.config.pluginmanager.hasplugin("terminal"):  # a process of our own
             session.config.add_cleanup(collect_rarely())
         controller = session.config.pluginmanager.get_plugin(CONTROLLER)
@@ -167,7 +167,7 @@ class Checks:
             for _ in range(self._settings.repeat_failures):
                 again = self._attempt_through_trouble(item, nextitem)[1].verdict
                 if accepted and again is not Verdict.FAIL:
-                    # The failure may rest on a proxy's answer, which by chance came often enough
+                    # The failure may be due to a proxy's answer that by chance came often enough
                     # to be accepted as the deployment's.
                     reports, result = self._error_for_trouble(reports, result, accepted)
                     break
@@ -187,9 +187,9 @@ class Checks:
     def _recurring(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> tuple[ServerError, ...]:
-        """Return what was answered by 500 in the last attempt, and whether that recurs.
+        """Return the answers by 500 in the last attempt, each with whether it recurs.
 
-        The check, which has passed, is repeated if there is any.
+        If there are any, the check, which has passed, is repeated to find that out.
         """
         found = self.server_errors
         recurring = {each.operation for each in found}
@@ -235,7 +235,7 @@ class Checks:
             traces.append(found)
             if len(traces) >= TRIES_IN_DOUBT:
                 if len(set(traces)) == 1:
-                    # The same each time, so it is the deployment's own behaviour.
+                    # The traces are the same each time: they are the deployment's own behaviour.
                     return reports, result
                 break
         return self._error_for_trouble(reports, result, seen)
@@ -302,7 +302,7 @@ class Checks:
             try:
                 found = self._judge(item, result, call.excinfo.value)
             except Exception as broken:
-                # A result that cannot be made is an error of this check alone: the others go on.
+                # If the result cannot be made, only this check ends as an error.
                 found = dataclasses.replace(
                     result, verdict=Verdict.ERROR, reason=f"not told: {type(broken).__name__}"
                 )
@@ -382,7 +382,7 @@ class Checks:
         return dataclasses.replace(result, verdict=verdict, reason=facts, failure=failure)
 
     def _strangers(self) -> str:
-        """Return what the current check saw of other people's, without content; else empty."""
+        """Return what the current check saw of other people's threads, without content, or ""."""
         return "; ".join(dict.fromkeys(self._connection.recorder.strangers))
 
     def _redact(self, text: str) -> str:
