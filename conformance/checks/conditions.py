@@ -93,7 +93,7 @@ def settled() -> tuple[str, ...]:
 def in_conditions(*wanted: str) -> pytest.MarkDecorator:
     """Parametrize a check by conditions: it is made once for each name, as `condition`.
 
-    The name of no condition raises KeyError while the checks are collected.
+    An unknown name raises KeyError while the checks are collected.
     """
     return pytest.mark.parametrize("condition", [pytest.param(_known(each)) for each in wanted])
 
@@ -361,7 +361,7 @@ def with_a_run_deleted(maker: Maker) -> Made:
 
 @condition("running")
 def running(maker: Maker) -> Made:
-    """Start a run that lasts longer than a check reads the thread."""
+    """Start a run that is still running when a check has read the thread."""
     thread = maker.given.empty()
     return Made(thread, status="busy", run=maker.runs.start_long(thread), settles=False)
 

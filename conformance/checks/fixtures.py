@@ -33,7 +33,7 @@ from conformance.deployment.probe.preflight import graph_missing
 from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import GraphSettings, Settings
 
-#: The time limit of a flow, which may send several requests, in time limits of one request.
+#: A flow may send several requests: its time limit is this many times that of one request.
 _REQUESTS_PER_FLOW = 3
 
 

@@ -72,7 +72,7 @@ class Blocked(Exception):  # noqa: N818
 
     @classmethod
     def because(cls, broken: PromiseBroken) -> Blocked:
-        """Build the outcome of a check that needs a promise which is broken; others judge it."""
+        """Build the outcome of a check that needs a broken promise, which another check judges."""
         by = broken.cause or (Cause.of_kinds(broken.kinds) if broken.kinds else ())
         return cls(str(broken), by=by, facts=broken.facts)
 

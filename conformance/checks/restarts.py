@@ -61,7 +61,7 @@ class Restart:
             )
 
     def at_once(self) -> None:
-        """Restart without a request just before it; `NotBackError` if the deployment stays away."""
+        """Restart without a request just before; `NotBackError` if the deployment is not back."""
         # Noted, so that what a restart loses is not taken for the trace of a repeated request.
         self._connection.recorder.note_restart()
         started = time.monotonic()

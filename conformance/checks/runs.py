@@ -157,7 +157,7 @@ class Runs:
     def leave(self, thread: Thread, way: str, seconds: float, **members: Any) -> Run:
         """Start a slow run by `wait` or `stream`, disconnect once it is running, and return it.
 
-        `Blocked` if it is answered, or not listed as running, before the client disconnects.
+        `Blocked` if the run is answered before the client disconnects, or if it is not listed.
         """
         members["metadata"] = {**self._client.tag, **members.get("metadata", {})}
         body = self.body("slow", seconds=seconds, **members)

@@ -30,7 +30,7 @@ STAYS_OPEN = "THREAD-STREAM-04"
 FROM_THE_BEGINNING = "-"
 #: The stream modes of the runs whose events are compared: each step has an event of each.
 MODES = ("values", "updates")
-#: The longest time for which a stream is read, in time limits of a run.
+#: A stream is read for at most this many times the time limit of a run.
 _RUNS_PER_STREAM = 5
 #: Seconds between two reads of what has arrived of a stream.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
@@ -166,7 +166,7 @@ class ThreadStreams:
 
     @contextmanager
     def heard(self, thread: Thread, stir: Callable[[], object], **params: Any) -> Iterator[Joined]:
-        """Join the stream of a thread, and wait until it is known to show what happens there.
+        """Join the stream of a thread, and wait until it has shown an event of the thread.
 
         `stir` does something on the thread that causes an event, and is called again, up to
         `_TRIES` times, until the stream shows an event. If it shows none, raise the outcome that

@@ -89,8 +89,8 @@ def require_offered(given: ThreadsApi, thread: Thread, operation: str) -> None:
 def thread_offering(given: ThreadsApi, operation: str) -> Thread:
     """Return the simplest thread on which the operation answers a valid request.
 
-    Bad requests need no history. Only if the deployment does not update the state of an empty
-    thread, the thread has one.
+    Bad requests need no history. The thread has a history only if the deployment does not update
+    the state of an empty thread.
     """
     if operation == "update_state":
         thread = given.empty(metadata={"graph_id": given.context.graph().id})

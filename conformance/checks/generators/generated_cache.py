@@ -79,8 +79,8 @@ def _circumstances() -> str:
     """Return a digest of all that generated data depends on, besides its name."""
     digest = hashlib.sha256()
     package = Path(conformance.__file__).parent
-    # These files define the strategies, filters and their arguments: data made by older code is
-    # not to be found.
+    # These files define the strategies, filters and their arguments: data made by other code must
+    # not be used.
     code = (file for name in _MAKERS for file in (package / name).rglob("*.py"))
     for file in sorted((*code, *schemas_dir().glob("*"))):
         digest.update(file.read_bytes())

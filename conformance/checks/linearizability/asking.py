@@ -44,7 +44,7 @@ class ProgramRunner:
     def run(self, program: Program, reading: str) -> None:
         """Run a program; whenever no request is pending, read each thread by `reading`.
 
-        `reading` is the name of an operation of `Request`.
+        `reading` is the name of an operation that reads, such as `get`.
         """
         if program.in_step:
             for steps in zip(*program.clients, strict=True):
@@ -102,9 +102,9 @@ class ProgramRunner:
                 return client.copy(thread_id)
 
     def _shown(self, request: Request, answer: Answer) -> Shown:
-        """Return what a read shows; for a copy, what the copy's state shows, read right after it.
+        """Return what a read shows; for a copy, the messages in its state, which is read for that.
 
-        That read needs no place in the history: no other client knows the copy.
+        The read of that state is not recorded, since no other client knows the copy.
         """
         if not answer.ok:
             return ()

@@ -53,9 +53,10 @@ def linearize(
 
 
 def _candidates(operations: Sequence[Operation[Request, Outcome]], taken: int) -> Iterator[int]:
-    """Yield the indexes of the operations that may be next: those called before any other returned.
+    """Yield the indexes of the operations that may be next in the order.
 
-    Only operations that are not yet taken count.
+    Of the operations that are not taken yet, these are the ones that were called before the first
+    of them returned.
     """
     left = [at for at in range(len(operations)) if not taken >> at & 1]
     ends = [end for at in left if (end := operations[at].returned) is not None]
