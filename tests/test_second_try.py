@@ -26,7 +26,7 @@ def test_what_was_right_the_second_time_counts_and_is_told() -> None:
     assert (rows, again, asked) == ([RIGHT, ON_TIME], ("late",), [["late"]])
     matrix = Matrix(tuple(rows), partial=True, profile="full", duration_s=1.0, again=again)
     assert matrix.sharp
-    assert "1 tried twice: late" in as_summary(matrix)
+    assert "1 tried again: late" in as_summary(matrix)
 
 
 def test_what_is_wrong_twice_is_wrong() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -24,6 +26,9 @@ from conformance.selftest.freedom_pairs import PAIRS, choose_pairs
 from conformance.selftest.freedom_row import FreedomRow, name_of
 from conformance.selftest.processes import SelftestError
 from conformance.selftest.second_try import with_second_try
+from conformance.selftest.written import NoRowsError
+
+_Row = TypeVar("_Row", Row, FreedomRow)
 
 
 class _NotJudged(click.ClickException):
@@ -78,7 +83,13 @@ class _NotJudged(click.ClickException):
     "--second-try",
     is_flag=True,
     help="Try what is not as it should be once more at the end, alone: a busy machine may have "
-    "been the cause. The result says what was tried twice.",
+    "been the cause. The result says what was tried again.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Keep the rows of the run in --report-dir that are as they should be, and try only the "
+    "others. The result says what was tried again.",
 )
 @click.option(
     "-n",
@@ -109,6 +120,7 @@ def selftest_command(
     seed: int,
     all_checks: int,
     second_try: bool,
+    again: bool,
     workers: int,
     profile: str,
     report_dir: Path | None,
@@ -130,111 +142,127 @@ def selftest_command(
     if not freedoms and pairs is not None:
         raise click.UsageError("--pairs are pairs of freedoms: give --freedoms as well")
     catalogue = load_catalogue()
-    judged = find_requirements(catalogue, requirements)
+    how = _How(
+        matching=matching,
+        requirements=find_requirements(catalogue, requirements),
+        seed=seed,
+        second_try=second_try,
+        again=again,
+        workers=workers,
+        profile=profile,
+        report_dir=report_dir,
+    )
     try:
-        if freedoms:
-            good = _try_freedoms(
-                named, matching, judged, pairs, seed, second_try, workers, profile, report_dir
-            )
-        else:
-            good = _try_faults(
-                faults,
-                matching,
-                judged,
-                all_checks,
-                seed,
-                second_try,
-                workers,
-                profile,
-                report_dir,
-            )
+        good = (
+            _try_freedoms(named, pairs, how) if freedoms else _try_faults(faults, all_checks, how)
+        )
+    except NoRowsError as none:
+        raise click.UsageError(str(none)) from none
     except SelftestError as broken:
         raise _NotJudged(str(broken)) from broken
     sys.exit(0 if good else 1)
 
 
-def _try_faults(
-    names: tuple[str, ...],
-    matching: str,
-    requirements: tuple[str, ...],
-    all_checks: int,
-    seed: int,
-    second_try: bool,
-    workers: int,
-    profile: str,
-    report_dir: Path | None,
-) -> bool:
+@dataclass(frozen=True)
+class _How:
+    """How a matrix is made: the options that faults and freedoms have in common."""
+
+    matching: str
+    requirements: tuple[str, ...]
+    seed: int
+    second_try: bool
+    again: bool
+    workers: int
+    profile: str
+    report_dir: Path | None
+
+    @property
+    def directory(self) -> Path:
+        """The folder of selftest.json and selftest.md."""
+        return self.report_dir or Path("reports")
+
+    def rows_of(
+        self,
+        names: Sequence[str],
+        kept: Mapping[str, _Row],
+        is_right: Callable[[_Row], bool],
+        name_of_row: Callable[[_Row], str],
+        run: Callable[[list[str], int], list[_Row]],
+    ) -> tuple[list[_Row], tuple[str, ...]]:
+        """Return the rows of these names: those that are kept, and the others as `run` makes them.
+
+        Return also the names of those that were tried again.
+        """
+        tried = [name for name in names if name not in kept]
+        rows = run(tried, min(self.workers, len(tried))) if tried else []
+        again = set(tried) if self.again else set()
+        if self.second_try:
+            rows, twice = with_second_try(rows, is_right, name_of_row, lambda some: run(some, 1))
+            again |= set(twice)
+        by_name = {**kept, **{name_of_row(row): row for row in rows}}
+        return [by_name[name] for name in names], tuple(name for name in names if name in again)
+
+
+def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
     faults = load_faults()
     named = [find_fault(name).name for name in names]
     for name in named:
         breaks = faults[name].breaks
-        if requirements and not set(requirements) & set(breaks):
+        if how.requirements and not set(how.requirements) & set(breaks):
             raise click.UsageError(
-                f"the fault {name} breaks {', '.join(breaks)}, and not {', '.join(requirements)}"
+                f"the fault {name} breaks {', '.join(breaks)}, "
+                f"and not {', '.join(how.requirements)}"
             )
     chosen = [
         each.name
         for each in faults.values()
         if (not named or each.name in named)
-        and (matching in each.name or any(matching in one for one in each.breaks))
-        and (named or not requirements or set(requirements) & set(each.breaks))
+        and (how.matching in each.name or any(how.matching in one for one in each.breaks))
+        and (named or not how.requirements or set(how.requirements) & set(each.breaks))
     ]
     if not chosen:
-        raise click.UsageError(f"no fault matches {matching or ', '.join(requirements)!r}")
+        wanted = how.matching or ", ".join(how.requirements)
+        raise click.UsageError(f"no fault matches {wanted!r}")
     started = time.perf_counter()
 
     def print_row(row: Row) -> None:
         click.echo(fault_report.as_line(row))
 
-    narrow = choose_narrow(chosen, all_checks, seed)
+    narrow = choose_narrow(chosen, all_checks, how.seed)
 
     def run(names: list[str], processes: int) -> list[Row]:
-        return run_matrix(names, processes, print_row, profile, requirements, narrow)
+        return run_matrix(names, processes, print_row, how.profile, how.requirements, narrow)
 
-    rows = run(chosen, min(workers, len(chosen)))
-    again: tuple[str, ...] = ()
-    if second_try:
-        rows, again = with_second_try(
-            rows, fault_report.is_killed, lambda row: row.fault, lambda names: run(names, 1)
-        )
+    kept = fault_report.read_killed(how.directory, how.profile) if how.again else {}
+    rows, again = how.rows_of(chosen, kept, fault_report.is_killed, lambda row: row.fault, run)
     matrix = fault_report.Matrix(
         rows=tuple(rows),
         again=again,
-        partial=len(chosen) < len(faults) or bool(requirements) or profile != PROFILES[-1],
-        profile=profile,
+        partial=len(chosen) < len(faults) or bool(how.requirements) or how.profile != PROFILES[-1],
+        profile=how.profile,
         narrow=len(narrow),
         duration_s=round(time.perf_counter() - started, 1),
     )
     click.echo(fault_report.as_summary(matrix))
-    _write(partial(fault_report.write, matrix), report_dir, whole=not (matrix.partial or narrow))
+    _write(partial(fault_report.write, matrix), how, whole=not (matrix.partial or narrow))
     return matrix.sharp
 
 
-def _try_freedoms(
-    names: tuple[str, ...],
-    matching: str,
-    requirements: tuple[str, ...],
-    pairs: int | None,
-    seed: int,
-    second_try: bool,
-    workers: int,
-    profile: str,
-    report_dir: Path | None,
-) -> bool:
+def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: _How) -> bool:
     freedoms = load_freedoms()
     named = [find_freedom(name).name for name in names]
     chosen = [
         each
         for each in freedoms.values()
         # A freedom that is named is tried whatever the profile.
-        if (each.name in named if named else each.within(profile)) and matching in each.name
+        if (each.name in named if named else each.within(how.profile)) and how.matching in each.name
     ]
     if not chosen:
-        raise click.UsageError(f"no freedom matches {matching!r}")
-    whole = not (named or matching or requirements)
+        raise click.UsageError(f"no freedom matches {how.matching!r}")
+    whole = not (named or how.matching or how.requirements)
     number = (PAIRS if whole else 0) if pairs is None else pairs
     together: list[tuple[Freedom, ...]] = [(each,) for each in chosen]
-    together += choose_pairs(chosen, number, seed)
+    together += choose_pairs(chosen, number, how.seed)
     started = time.perf_counter()
 
     def print_row(row: FreedomRow) -> None:
@@ -244,31 +272,28 @@ def _try_freedoms(
 
     def run(names: list[str], processes: int) -> list[FreedomRow]:
         some = [by_name[name] for name in names]
-        return run_freedoms(some, processes, print_row, profile, requirements)
+        return run_freedoms(some, processes, print_row, how.profile, how.requirements)
 
-    rows = run(list(by_name), min(workers, len(by_name)))
-    again: tuple[str, ...] = ()
-    if second_try:
-        rows, again = with_second_try(
-            rows, freedom_report.is_free, lambda row: row.name, lambda names: run(names, 1)
-        )
+    kept = freedom_report.read_free(how.directory, how.profile, how.seed) if how.again else {}
+    rows, again = how.rows_of(
+        list(by_name), kept, freedom_report.is_free, lambda row: row.name, run
+    )
     matrix = freedom_report.FreedomMatrix(
         rows=tuple(rows),
         again=again,
-        partial=not whole or number < PAIRS or profile != PROFILES[-1],
-        profile=profile,
-        seed=seed,
+        partial=not whole or number < PAIRS or how.profile != PROFILES[-1],
+        profile=how.profile,
+        seed=how.seed,
         duration_s=round(time.perf_counter() - started, 1),
     )
     click.echo(freedom_report.as_summary(matrix))
-    _write(partial(freedom_report.write, matrix), report_dir, whole=not matrix.partial)
+    _write(partial(freedom_report.write, matrix), how, whole=not matrix.partial)
     return matrix.fair
 
 
-def _write(write: Callable[[Path], None], report_dir: Path | None, *, whole: bool) -> None:
-    """Write a matrix to `report_dir`; by default only a whole one is written, to `reports`."""
-    if report_dir is None and not whole:
+def _write(write: Callable[[Path], None], how: _How, *, whole: bool) -> None:
+    """Write a matrix to the folder of the run; without --report-dir only if it is whole."""
+    if how.report_dir is None and not whole:
         return
-    report_dir = report_dir or Path("reports")
-    write(report_dir)
-    click.echo(f"Written to {report_dir}: selftest.json, selftest.md")
+    write(how.directory)
+    click.echo(f"Written to {how.directory}: selftest.json, selftest.md")

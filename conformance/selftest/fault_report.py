@@ -11,7 +11,7 @@ from pathlib import Path
 from conformance.contract.catalogue import ALL_CLIENTS, COUNTED_LEVELS, Requirement, load_catalogue
 from conformance.report.plain_text import counted
 from conformance.selftest.fault_row import Outcome, Row
-from conformance.selftest.written import KILL_HEADING, write_kill_matrix
+from conformance.selftest.written import KILL_HEADING, read_rows, write_kill_matrix
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def as_summary(matrix: Matrix) -> str:
     if matrix.narrow:
         lines.append(f"  {matrix.narrow:4} tried only by the checks of what they break")
     if matrix.again:
-        lines.append(f"  {len(matrix.again):4} tried twice: {', '.join(matrix.again)}")
+        lines.append(f"  {len(matrix.again):4} tried again: {', '.join(matrix.again)}")
     if not matrix.partial:
         lines += [_proved(matrix, level) for level in COUNTED_LEVELS]
     return "\n".join(lines)
@@ -115,6 +115,15 @@ def write(matrix: Matrix, directory: Path) -> None:
         "faults": [_as_json(row) for row in matrix.rows],
     }
     write_kill_matrix(directory, data, as_markdown(matrix))
+
+
+def read_killed(directory: Path, profile: str) -> dict[str, Row]:
+    """Return the rows of an earlier run that are as they should be, by fault.
+
+    Raises `NoRowsError` if there is none in `directory` for this profile.
+    """
+    rows = read_rows(directory, ("faults",), Row, profile=profile)
+    return {row.fault: row for row in rows if is_killed(row)}
 
 
 def _as_json(row: Row) -> dict[str, object]:

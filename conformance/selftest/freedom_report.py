@@ -14,7 +14,7 @@ from conformance.freedoms.registry import Freedom, all_freedoms
 from conformance.report.plain_text import counted
 from conformance.safe_text import excerpt
 from conformance.selftest.freedom_row import FreedomRow, Outcome
-from conformance.selftest.written import FREEDOM_HEADING, write_freedom_matrix
+from conformance.selftest.written import FREEDOM_HEADING, read_rows, write_freedom_matrix
 
 _REASON_WIDTH = 300
 
@@ -86,7 +86,7 @@ def as_summary(matrix: FreedomMatrix) -> str:
         lines.append(f"{counted(len(rows), noun)} {rest}")
         lines += [f"  {outcomes[outcome]:4} {outcome}" for outcome in Outcome if outcomes[outcome]]
     if matrix.again:
-        lines.append(f"{counted(len(matrix.again), 'row')} tried twice: {', '.join(matrix.again)}")
+        lines.append(f"{counted(len(matrix.again), 'row')} tried again: {', '.join(matrix.again)}")
     return "\n".join(lines)
 
 
@@ -108,6 +108,15 @@ def write(matrix: FreedomMatrix, directory: Path) -> None:
         "pairs": [_as_json(row) for row in matrix.pairs],
     }
     write_freedom_matrix(directory, data, as_markdown(matrix))
+
+
+def read_free(directory: Path, profile: str, seed: int) -> dict[str, FreedomRow]:
+    """Return the rows of an earlier run that are as they should be, by name.
+
+    Raises `NoRowsError` if there is none in `directory` for this profile and seed.
+    """
+    rows = read_rows(directory, ("alone", "pairs"), FreedomRow, profile=profile, seed=seed)
+    return {row.name: row for row in rows if is_free(row)}
 
 
 def _as_json(row: FreedomRow) -> dict[str, Any]:

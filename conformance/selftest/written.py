@@ -6,14 +6,25 @@ Both hold the kill matrix and the freedom matrix; writing one of them keeps the 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from conformance.selftest.fault_row import Row
+from conformance.selftest.freedom_row import FreedomRow
+from conformance.typed_data import DataError, typed
 
 FORMAT = "threads-conformance-selftest/1"
 #: The member of selftest.json with the freedom matrix; all others are the kill matrix.
 FREEDOMS = "freedoms"
 #: The headings of the two parts of selftest.md, in their order.
 KILL_HEADING, FREEDOM_HEADING = "# The kill matrix", "# The freedom matrix"
+
+_Row = TypeVar("_Row", Row, FreedomRow)
+
+
+class NoRowsError(Exception):
+    """There are no rows of an earlier run that could be kept."""
 
 
 def write_kill_matrix(directory: Path, data: dict[str, Any], markdown: str) -> None:
@@ -28,6 +39,32 @@ def write_freedom_matrix(directory: Path, data: dict[str, Any], markdown: str) -
     """Write the freedom matrix and keep the kill matrix."""
     _write(directory, {"format": FORMAT, **_read_json(directory), FREEDOMS: data})
     _write_parts(directory, {FREEDOM_HEADING: markdown})
+
+
+def read_rows(
+    directory: Path, where: Sequence[str], kind: type[_Row], **made_with: Any
+) -> list[_Row]:
+    """Return the rows of a matrix in `directory`, as values of `kind`.
+
+    `where` are the members of the matrix that hold its rows. Raises `NoRowsError` if there is no
+    such matrix that can be read, or if it was made with other values of `made_with`, such as
+    another profile.
+    """
+    data = _read_json(directory)
+    matrix = data.get(FREEDOMS, {}) if kind is FreedomRow else data
+    if not all(each in matrix for each in where):
+        raise NoRowsError(f"{directory} holds no earlier run to continue: leave --again out")
+    for name, value in made_with.items():
+        if matrix.get(name) != value:
+            raise NoRowsError(
+                f"the run in {directory} was made with --{name} {matrix.get(name)}: give the same"
+            )
+    try:
+        return [typed(each, kind) for name in where for each in matrix[name]]
+    except DataError as other:
+        raise NoRowsError(
+            f"the run in {directory} was made by another version ({other}): leave --again out"
+        ) from other
 
 
 def _read_json(directory: Path) -> dict[str, Any]:

@@ -1,0 +1,143 @@
+"""`selftest --again`: what was right in an earlier run is kept, and only the rest is tried."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from conformance.cli import cli
+from conformance.commands import selftest as command
+from conformance.contract.catalogue import PROFILES
+from conformance.faults.registry import all_faults
+from conformance.freedoms.registry import all_freedoms
+from conformance.selftest.fault_row import Row
+from conformance.selftest.freedom_row import BETWEEN, FreedomRow, Red, Undecided
+
+FAULTS = tuple(all_faults())[:3]
+FREEDOMS = tuple(name for name, each in all_freedoms().items() if each.within(PROFILES[0]))[:3]
+
+Ran = list[Sequence[str]]
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """Replace the runs of both matrices; the names that were to be run are noted.
+
+    The second name of the first run is not as it should be; all is well from then on.
+    """
+    noted: Ran = []
+
+    def run_faults(names: Sequence[str], _workers: int, on_row: Any, *_: Any) -> list[Row]:
+        noted.append(tuple(names))
+        rows = [
+            Row(name, all_faults()[name].breaks, fell=() if bad else all_faults()[name].breaks)
+            for name, bad in _with_bad(names, len(noted))
+        ]
+        list(map(on_row, rows))
+        return rows
+
+    def run_freedoms(
+        chosen: Sequence[Sequence[Any]], _workers: int, on_row: Any, *_: Any
+    ) -> list[FreedomRow]:
+        names = tuple(BETWEEN.join(each.name for each in some) for some in chosen)
+        noted.append(names)
+        undecided = {"check": Undecided("blocked", "why", (), ("COPY-01",), ())}
+        rows = [
+            FreedomRow(
+                tuple(name.split(BETWEEN)),
+                red={"check": Red("fail", ("COPY-01",), "a sentence")} if bad else {},
+                undecided=undecided if bad else {},
+                checks=5,
+            )
+            for name, bad in _with_bad(names, len(noted))
+        ]
+        list(map(on_row, rows))
+        return rows
+
+    monkeypatch.setattr(command, "run_matrix", run_faults)
+    monkeypatch.setattr(command, "run_freedoms", run_freedoms)
+    return noted
+
+
+def _with_bad(names: Sequence[str], run: int) -> list[tuple[str, bool]]:
+    return [(name, run == 1 and place == 1) for place, name in enumerate(names)]
+
+
+@pytest.fixture
+def selftest(tmp_path: Path) -> Callable[..., Result]:
+    """Run `selftest` on three faults or freedoms, with its files in a folder of the test."""
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(
+            cli,
+            ["selftest", *arguments, "--report-dir", str(tmp_path)],
+            catch_exceptions=False,
+        )
+
+    return run
+
+
+def _options(option: str, names: Sequence[str]) -> list[str]:
+    return [part for name in names for part in (option, name)]
+
+
+@pytest.mark.parametrize(
+    ("option", "names", "member"),
+    [("--fault", FAULTS, "faults"), ("--freedom", FREEDOMS, "alone")],
+    ids=["faults", "freedoms"],
+)
+def test_only_what_was_wrong_is_tried_again(
+    option: str,
+    names: tuple[str, ...],
+    member: str,
+    ran: Ran,
+    selftest: Callable[..., Result],
+    tmp_path: Path,
+) -> None:
+    chosen = _options(option, names)
+    assert selftest(*chosen).exit_code == 1
+    assert selftest(*chosen, "--again").exit_code == 0
+    assert ran == [names, (names[1],)]
+    data = json.loads((tmp_path / "selftest.json").read_text(encoding="utf-8"))
+    matrix = data if member == "faults" else data["freedoms"]
+    assert len(matrix[member]) == 3
+    assert matrix["again"] == [names[1]]
+    assert "tried again" in (tmp_path / "selftest.md").read_text(encoding="utf-8")
+
+
+def test_what_is_new_is_tried_as_well(ran: Ran, selftest: Callable[..., Result]) -> None:
+    selftest(*_options("--fault", FAULTS[:2]))
+    assert selftest(*_options("--fault", FAULTS), "--again").exit_code == 0
+    assert ran[1] == (FAULTS[1], FAULTS[2])
+
+
+def test_without_an_earlier_run_nothing_can_be_kept(
+    ran: Ran, selftest: Callable[..., Result]
+) -> None:
+    told = selftest(*_options("--fault", FAULTS), "--again")
+    assert (told.exit_code, ran) == (2, [])
+    assert "holds no earlier run to continue: leave --again out" in told.output
+
+
+def test_rows_of_another_profile_are_not_kept(ran: Ran, selftest: Callable[..., Result]) -> None:
+    selftest(*_options("--fault", FAULTS))
+    told = selftest(*_options("--fault", FAULTS), "--again", "--profile", "extended")
+    assert told.exit_code == 2
+    assert "was made with --profile full: give the same" in told.output
+    assert len(ran) == 1
+
+
+def test_rows_of_another_version_are_not_kept(
+    ran: Ran, selftest: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "selftest.json"
+    file.write_text(json.dumps({"profile": PROFILES[-1], "faults": [{"fault": 7}]}), "utf-8")
+    told = selftest(*_options("--fault", FAULTS), "--again")
+    assert told.exit_code == 2
+    assert "was made by another version" in told.output
+    assert ran == []
