@@ -50,7 +50,13 @@ def outcome_of(row: Row) -> str:
 
 def work(tasks: Tasks, results: Results[Row]) -> None:
     """Try blind faults from the queue until None, in this process."""
-    known = {name: Fault(name, (), each.apply) for name, each in all_blind_faults().items()}
+    faults = [Fault(name, (), each.apply) for name, each in all_blind_faults().items()]
+    try_faults(faults, tasks, results)
+
+
+def try_faults(faults: Iterable[Fault], tasks: Tasks, results: Results[Row]) -> None:
+    """Try faults from the queue, by name, against all checks of the profile `full`."""
+    known = {each.name: each for each in faults}
     fault_matrix.work(PROFILES[-1], (HTTP,), (), frozenset(), tasks, results, known)
 
 
