@@ -161,18 +161,18 @@ def streaming(
 
 
 def events_in(raw: bytes) -> list[Event]:
-    """Return the events of a stream of the reference, without comments."""
+    """Return the events of a stream of the reference, without comments; an id may be empty."""
     events = []
     for block in raw.decode().strip().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
         if "event" in fields:
-            events.append((fields["id"], fields["event"], json.loads(fields["data"])))
+            events.append((fields.get("id", ""), fields["event"], json.loads(fields["data"])))
     return events
 
 
 def encode_events(events: list[Event]) -> bytes:
     """Return these events as the body of a stream."""
     return "".join(
-        f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n"
+        (f"id: {number}\n" if number else "") + f"event: {name}\ndata: {json.dumps(data)}\n\n"
         for number, name, data in events
     ).encode()
