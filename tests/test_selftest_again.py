@@ -28,15 +28,27 @@ Ran = list[Sequence[str]]
 def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
     """Replace the runs of both matrices; the names that were to be run are noted.
 
-    The second name of the first run is not as it should be; all is well from then on.
+    The second name of the first run of several is not as it should be; all is well from then on.
     """
     noted: Ran = []
 
-    def run_faults(names: Sequence[str], _workers: int, on_row: Any, *_: Any) -> list[Row]:
+    def run_faults(
+        names: Sequence[str],
+        _workers: int,
+        on_row: Any,
+        _profile: str,
+        _requirements: Any,
+        narrow: frozenset[str],
+    ) -> list[Row]:
         noted.append(tuple(names))
         rows = [
-            Row(name, all_faults()[name].breaks, fell=() if bad else all_faults()[name].breaks)
-            for name, bad in _with_bad(names, len(noted))
+            Row(
+                name,
+                all_faults()[name].breaks,
+                fell=() if bad else all_faults()[name].breaks,
+                narrow=name in narrow,
+            )
+            for name, bad in _with_bad(names, noted)
         ]
         list(map(on_row, rows))
         return rows
@@ -54,7 +66,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
                 undecided=undecided if bad else {},
                 checks=5,
             )
-            for name, bad in _with_bad(names, len(noted))
+            for name, bad in _with_bad(names, noted)
         ]
         list(map(on_row, rows))
         return rows
@@ -64,8 +76,9 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
     return noted
 
 
-def _with_bad(names: Sequence[str], run: int) -> list[tuple[str, bool]]:
-    return [(name, run == 1 and place == 1) for place, name in enumerate(names)]
+def _with_bad(names: Sequence[str], noted: Ran) -> list[tuple[str, bool]]:
+    first = not any(len(each) > 1 for each in noted[:-1])
+    return [(name, first and place == 1) for place, name in enumerate(names)]
 
 
 @pytest.fixture
@@ -114,6 +127,46 @@ def test_what_is_new_is_tried_as_well(ran: Ran, selftest: Callable[..., Result])
     selftest(*_options("--fault", FAULTS[:2]))
     assert selftest(*_options("--fault", FAULTS), "--again").exit_code == 0
     assert ran[1] == (FAULTS[1], FAULTS[2])
+
+
+def test_what_few_checks_tried_is_tried_by_all(
+    ran: Ran, selftest: Callable[..., Result], tmp_path: Path
+) -> None:
+    chosen = _options("--fault", FAULTS)
+    told = selftest(*chosen, "--all-checks", "0")
+    assert "3 tried only by the checks of what they break" in told.output
+    assert selftest(*chosen, "--again", "--all-checks", "0").exit_code == 0
+    told = selftest(*chosen, "--again")
+    assert told.exit_code == 0
+    assert "tried only by" not in told.output
+    assert ran == [FAULTS, (FAULTS[1],), FAULTS]
+    rows = json.loads((tmp_path / "selftest.json").read_text(encoding="utf-8"))["faults"]
+    assert [row["narrow"] for row in rows] == [False] * 3
+
+
+def test_what_was_interrupted_is_continued(
+    ran: Ran,
+    selftest: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = _options("--fault", FAULTS)
+    whole = vars(command)["run_matrix"]
+
+    def interrupted(names: Sequence[str], workers: int, on_row: Any, *rest: Any) -> list[Row]:
+        whole(names[:1], workers, on_row, *rest)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "run_matrix", interrupted)
+        told = selftest(*chosen)
+    assert told.exit_code == 3
+    assert "interrupted: --again continues" in told.output
+    assert selftest(*chosen, "--again").exit_code == 1
+    assert selftest(*chosen, "--again").exit_code == 0
+    assert ran == [FAULTS[:1], FAULTS[1:], (FAULTS[2],)]
+    rows = json.loads((tmp_path / "selftest.json").read_text(encoding="utf-8"))["faults"]
+    assert [row["fault"] for row in rows] == list(FAULTS)
 
 
 def test_without_an_earlier_run_nothing_can_be_kept(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import click
 
@@ -184,23 +184,52 @@ class _How:
     def rows_of(
         self,
         names: Sequence[str],
-        kept: Mapping[str, _Row],
+        earlier: Mapping[str, _Row],
         is_right: Callable[[_Row], bool],
         name_of_row: Callable[[_Row], str],
-        run: Callable[[list[str], int], list[_Row]],
-    ) -> tuple[list[_Row], tuple[str, ...]]:
-        """Return the rows of these names: those that are kept, and the others as `run` makes them.
+        run: Callable[[list[str], int, Callable[[_Row], None]], list[_Row]],
+    ) -> _Tried[_Row]:
+        """Try these names by `run`, except those whose row of the earlier run is right.
 
-        Return also the names of those that were tried again.
+        What is interrupted is made of the rows so far, and of those of the earlier run.
         """
-        tried = [name for name in names if name not in kept]
-        rows = run(tried, min(self.workers, len(tried))) if tried else []
-        again = set(tried) if self.again else set()
-        if self.second_try:
-            rows, twice = with_second_try(rows, is_right, name_of_row, lambda some: run(some, 1))
-            again |= set(twice)
-        by_name = {**kept, **{name_of_row(row): row for row in rows}}
-        return [by_name[name] for name in names], tuple(name for name in names if name in again)
+        tried = [name for name in names if name not in earlier or not is_right(earlier[name])]
+        found: dict[str, _Row] = {}
+
+        def keep(row: _Row) -> None:
+            found[name_of_row(row)] = row
+
+        again = set(tried) & earlier.keys()
+        interrupted = False
+        try:
+            rows = run(tried, min(self.workers, len(tried)), keep) if tried else []
+            if self.second_try:
+                _, twice = with_second_try(
+                    rows, is_right, name_of_row, lambda some: run(some, 1, keep)
+                )
+                again |= set(twice)
+        except KeyboardInterrupt:
+            interrupted = True
+        by_name = {**earlier, **found}
+        return _Tried(
+            rows=tuple(by_name[name] for name in names if name in by_name),
+            again=tuple(name for name in names if name in again & found.keys()),
+            interrupted=interrupted,
+        )
+
+
+@dataclass(frozen=True)
+class _Tried(Generic[_Row]):
+    """The rows of a matrix, and the names of those that were tried again."""
+
+    rows: tuple[_Row, ...]
+    again: tuple[str, ...]
+    interrupted: bool
+
+    def check_not_interrupted(self) -> None:
+        """Raise an error, after all was written, if the matrix was interrupted."""
+        if self.interrupted:
+            raise _NotJudged("interrupted: --again continues with what was not tried")
 
 
 def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
@@ -230,21 +259,31 @@ def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
 
     narrow = choose_narrow(chosen, all_checks, how.seed)
 
-    def run(names: list[str], processes: int) -> list[Row]:
-        return run_matrix(names, processes, print_row, how.profile, how.requirements, narrow)
+    def run(names: list[str], processes: int, keep: Callable[[Row], None]) -> list[Row]:
+        def on_row(row: Row) -> None:
+            keep(row)
+            print_row(row)
 
-    kept = fault_report.read_killed(how.directory, how.profile) if how.again else {}
-    rows, again = how.rows_of(chosen, kept, fault_report.is_killed, lambda row: row.fault, run)
+        return run_matrix(names, processes, on_row, how.profile, how.requirements, narrow)
+
+    def is_right(row: Row) -> bool:
+        # A row made by fewer checks than are wanted now is not kept.
+        return fault_report.is_killed(row) and (row.fault in narrow or not row.narrow)
+
+    earlier = fault_report.read_earlier(how.directory, how.profile) if how.again else {}
+    tried = how.rows_of(chosen, earlier, is_right, lambda row: row.fault, run)
     matrix = fault_report.Matrix(
-        rows=tuple(rows),
-        again=again,
-        partial=len(chosen) < len(faults) or bool(how.requirements) or how.profile != PROFILES[-1],
+        rows=tried.rows,
+        again=tried.again,
+        partial=len(tried.rows) < len(faults)
+        or bool(how.requirements)
+        or how.profile != PROFILES[-1],
         profile=how.profile,
-        narrow=len(narrow),
         duration_s=round(time.perf_counter() - started, 1),
     )
     click.echo(fault_report.as_summary(matrix))
-    _write(partial(fault_report.write, matrix), how, whole=not (matrix.partial or narrow))
+    _write(partial(fault_report.write, matrix), how, whole=not (matrix.partial or matrix.narrow))
+    tried.check_not_interrupted()
     return matrix.sharp
 
 
@@ -270,24 +309,32 @@ def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: _How) -> bool:
 
     by_name = {name_of(tuple(each.name for each in some)): some for some in together}
 
-    def run(names: list[str], processes: int) -> list[FreedomRow]:
-        some = [by_name[name] for name in names]
-        return run_freedoms(some, processes, print_row, how.profile, how.requirements)
+    def run(
+        names: list[str], processes: int, keep: Callable[[FreedomRow], None]
+    ) -> list[FreedomRow]:
+        def on_row(row: FreedomRow) -> None:
+            keep(row)
+            print_row(row)
 
-    kept = freedom_report.read_free(how.directory, how.profile, how.seed) if how.again else {}
-    rows, again = how.rows_of(
-        list(by_name), kept, freedom_report.is_free, lambda row: row.name, run
-    )
+        some = [by_name[name] for name in names]
+        return run_freedoms(some, processes, on_row, how.profile, how.requirements)
+
+    earlier = freedom_report.read_earlier(how.directory, how.profile, how.seed) if how.again else {}
+    tried = how.rows_of(list(by_name), earlier, freedom_report.is_free, lambda row: row.name, run)
     matrix = freedom_report.FreedomMatrix(
-        rows=tuple(rows),
-        again=again,
-        partial=not whole or number < PAIRS or how.profile != PROFILES[-1],
+        rows=tried.rows,
+        again=tried.again,
+        partial=not whole
+        or len(tried.rows) < len(by_name)
+        or number < PAIRS
+        or how.profile != PROFILES[-1],
         profile=how.profile,
         seed=how.seed,
         duration_s=round(time.perf_counter() - started, 1),
     )
     click.echo(freedom_report.as_summary(matrix))
     _write(partial(freedom_report.write, matrix), how, whole=not matrix.partial)
+    tried.check_not_interrupted()
     return matrix.fair
 
 

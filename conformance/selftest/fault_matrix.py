@@ -210,4 +210,5 @@ class _FaultWorker(Worker):
                 for each in results
                 if each.verdict is not Verdict.PASS
             },
+            narrow=chosen.name in self.narrow,
         )

@@ -18,7 +18,6 @@ from conformance.selftest.written import KILL_HEADING, read_rows, write_kill_mat
 class Matrix:
     """The rows of the faults. `partial`: only some faults were tried.
 
-    `narrow` is the number of faults tried only by the checks of the requirements that they break,
     `again` are the names of the faults tried a second time.
     """
 
@@ -26,8 +25,12 @@ class Matrix:
     partial: bool
     profile: str
     duration_s: float
-    narrow: int = 0
     again: tuple[str, ...] = ()
+
+    @property
+    def narrow(self) -> int:
+        """The number of faults tried only by the checks of the requirements that they break."""
+        return sum(row.narrow for row in self.rows)
 
     @cached_property
     def killers(self) -> dict[str, list[str]]:
@@ -117,13 +120,12 @@ def write(matrix: Matrix, directory: Path) -> None:
     write_kill_matrix(directory, data, as_markdown(matrix))
 
 
-def read_killed(directory: Path, profile: str) -> dict[str, Row]:
-    """Return the rows of an earlier run that are as they should be, by fault.
+def read_earlier(directory: Path, profile: str) -> dict[str, Row]:
+    """Return the rows of an earlier run, by fault.
 
     Raises `NoRowsError` if there is none in `directory` for this profile.
     """
-    rows = read_rows(directory, ("faults",), Row, profile=profile)
-    return {row.fault: row for row in rows if is_killed(row)}
+    return {row.fault: row for row in read_rows(directory, ("faults",), Row, profile=profile)}
 
 
 def _as_json(row: Row) -> dict[str, object]:

@@ -21,7 +21,8 @@ class Row:
     """A fault, the requirements that it breaks, and those that failed, were blocked or in error.
 
     `checks` is the number of checks that were run; all others provably never reach the alteration.
-    `why` maps ids of failed and blocked checks to the first line of their message.
+    `why` maps ids of failed and blocked checks to the first line of their message. `narrow`: tried
+    only by the checks of the requirements that the fault breaks.
     """
 
     fault: str
@@ -34,6 +35,7 @@ class Row:
     checks: int = 0
     duration_s: float = 0.0
     why: dict[str, str] | None = None
+    narrow: bool = False
 
     @property
     def missed(self) -> tuple[str, ...]:

@@ -110,13 +110,13 @@ def write(matrix: FreedomMatrix, directory: Path) -> None:
     write_freedom_matrix(directory, data, as_markdown(matrix))
 
 
-def read_free(directory: Path, profile: str, seed: int) -> dict[str, FreedomRow]:
-    """Return the rows of an earlier run that are as they should be, by name.
+def read_earlier(directory: Path, profile: str, seed: int) -> dict[str, FreedomRow]:
+    """Return the rows of an earlier run, by name.
 
     Raises `NoRowsError` if there is none in `directory` for this profile and seed.
     """
     rows = read_rows(directory, ("alone", "pairs"), FreedomRow, profile=profile, seed=seed)
-    return {row.name: row for row in rows if is_free(row)}
+    return {row.name: row for row in rows}
 
 
 def _as_json(row: FreedomRow) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Sequence
 from multiprocessing.queues import Queue, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
@@ -55,7 +56,7 @@ def in_processes(
     for _ in range(workers):
         tasks.put(None)
     processes = [
-        context.Process(target=work, args=(*arguments, tasks, results), daemon=True)
+        context.Process(target=_work, args=(work, *arguments, tasks, results), daemon=True)
         for _ in range(workers)
     ]
     for process in processes:
@@ -75,6 +76,12 @@ def in_processes(
                 process.terminate()
             process.join()
     return [rows[name] for name in names]
+
+
+def _work(work: Callable[..., None], *arguments: Any) -> None:
+    # A terminal sends Ctrl-C to this process as well: the parent decides what to do, and ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    work(*arguments)
 
 
 def _next(
