@@ -329,8 +329,9 @@ def test_at_an_unknown_checkpoint_no_other_is_updated(
 
 @requires("STATE-UPDATE-14")
 def test_a_forked_history_copies_identically(given: ThreadsApi, threads: ThreadsApi) -> None:
-    made = given.long(5)
-    require_identical_history(given.history(given.copy(made), 5), given.history(made, 5))
+    # Another thread, since a second copy of one thread is COPY-14.
+    plain, made = given.long(5), given.long(5)
+    require_identical_history(given.history(given.copy(plain), 5), given.history(plain, 5))
     _fork(given, given, made, require_states(given.history(made), 3).checkpoint_ids()[2])
     given.append(made, 8)
     copy = threads.copy(made)
