@@ -242,6 +242,24 @@ def test_the_seed_chooses_the_pairs() -> None:
     assert set(Counter(each for pair in names(1) for each in pair).values()) == {3}
 
 
+def test_the_order_of_the_freedoms_does_not_choose_the_pairs() -> None:
+    known = [Freedom(f"{each:02}", NOTHING, never) for each in range(20)]
+    assert choose_pairs(known, 30, 1) == choose_pairs(known[::-1], 30, 1)
+
+
+def test_pairs_of_an_earlier_run_are_kept() -> None:
+    earlier = [("round", "early"), ("late", "gone"), ("early", "late"), ("green", "late")]
+
+    def names(number: int) -> list[tuple[str, str]]:
+        chosen = choose_pairs(three(), number, 1, earlier)
+        return [(one.name, other.name) for one, other in chosen]
+
+    assert names(2) == [("round", "early"), ("green", "late")]
+    assert names(1) == [("round", "early")]
+    assert names(4)[:2] == names(2)
+    assert len(set(map(frozenset, names(99)))) == 5
+
+
 def test_two_freedoms_alter_one_deployment() -> None:
     def owned(altered: Altered) -> None:
         @altered.override(Threads.blank)

@@ -129,6 +129,13 @@ def test_what_is_new_is_tried_as_well(ran: Ran, selftest: Callable[..., Result])
     assert ran[1] == (FAULTS[1], FAULTS[2])
 
 
+def test_the_pairs_of_an_earlier_run_are_kept(ran: Ran, selftest: Callable[..., Result]) -> None:
+    chosen = [*_options("--freedom", FREEDOMS), "--pairs", "3"]
+    assert selftest(*chosen).exit_code == 1
+    assert selftest(*chosen, "--again").exit_code == 0
+    assert ran[1] == (FREEDOMS[1],)
+
+
 def test_what_few_checks_tried_is_tried_by_all(
     ran: Ran, selftest: Callable[..., Result], tmp_path: Path
 ) -> None:

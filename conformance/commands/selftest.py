@@ -300,8 +300,10 @@ def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: _How) -> bool:
         raise click.UsageError(f"no freedom matches {how.matching!r}")
     whole = not (named or how.matching or how.requirements)
     number = (PAIRS if whole else 0) if pairs is None else pairs
+    earlier = freedom_report.read_earlier(how.directory, how.profile, how.seed) if how.again else {}
+    pairs_before = [row.freedoms for row in earlier.values() if len(row.freedoms) > 1]
     together: list[tuple[Freedom, ...]] = [(each,) for each in chosen]
-    together += choose_pairs(chosen, number, how.seed)
+    together += choose_pairs(chosen, number, how.seed, pairs_before)
     started = time.perf_counter()
 
     def print_row(row: FreedomRow) -> None:
@@ -319,7 +321,6 @@ def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: _How) -> bool:
         some = [by_name[name] for name in names]
         return run_freedoms(some, processes, on_row, how.profile, how.requirements)
 
-    earlier = freedom_report.read_earlier(how.directory, how.profile, how.seed) if how.again else {}
     tried = how.rows_of(list(by_name), earlier, freedom_report.is_free, lambda row: row.name, run)
     matrix = freedom_report.FreedomMatrix(
         rows=tried.rows,
