@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.operations_by_condition import Reached, as_text
 from conformance.checks import acts, conditions
-from conformance.checks.acts import Acting
+from conformance.checks.acts import ActContext
 from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
 from conformance.checks.conditions import Made
@@ -41,7 +41,9 @@ def given(reference: str, settings_for: MakeSettings) -> Iterator[ThreadsApi]:
 def test_every_operation_is_an_act() -> None:
     looked_at = {"get", "state", "history", "run_list"}
     changing = {name for each in acts.CHANGING.values() for name in each}
-    assert {*acts.LEAVING, *acts.REFUSED, *changing, *acts.STOPPING, *looked_at} == {*acts.SUBJECT}
+    assert {*acts.NOT_CHANGING, *acts.REFUSED, *changing, *acts.STOPPING, *looked_at} == {
+        *acts.SUBJECT
+    }
 
 
 def test_what_is_left_out_is_known_and_has_a_reason() -> None:
@@ -60,12 +62,12 @@ def test_conditions_are_settled_or_not() -> None:
 @pytest.mark.parametrize("acts_of", acts.CHANGING)
 def test_a_plain_thread_undergoes_every_change(given: ThreadsApi, acts_of: str) -> None:
     with Runs(given) as runs:
-        suite._undergo(Acting(given, runs, Made(given.prepopulated())), acts_of)
+        suite._apply_acts(ActContext(given, runs, Made(given.prepopulated())), acts_of)
 
 
 def test_an_empty_thread_is_told_its_graph_before_its_state_is_updated(given: ThreadsApi) -> None:
     with Runs(given) as runs:
-        on = Acting(given, runs, Made(given.empty()))
+        on = ActContext(given, runs, Made(given.empty()))
         acts.CHANGING["a state update"]["update_state"](on)
     assert given.state(on.made.thread)["values"]["messages"]
 
@@ -74,7 +76,7 @@ def test_an_empty_thread_is_told_its_graph_before_its_state_is_updated(given: Th
 def test_every_way_stops_the_runs_of_a_thread(given: ThreadsApi, way: str) -> None:
     with Runs(given) as runs:
         made = conditions.make("running with a run waiting", given, runs)
-        acts.stop(way, Acting(given, runs, made))
+        acts.stop(way, ActContext(given, runs, made))
         assert given.get(made.thread)["status"] != "busy"
 
 
@@ -164,12 +166,12 @@ def test_a_request_that_is_not_refused_may_change_the_thread(
 
     made = Made(given.prepopulated())
     monkeypatch.setitem(acts.REFUSED, "update", accepted)
-    suite._assert_left(given, made, (("update", accepted),), settles=True)
+    suite._assert_unchanged(given, made, (("update", accepted),), settles=True)
     assert given.context.notes == ["not refused: update"]
     # The same request changes the thread where it is said only to look.
     again = replace(made, thread=given.prepopulated())
     with pytest.raises(PromiseBroken, match="after a look"):
-        suite._assert_left(given, again, (("a look", accepted),), settles=True)
+        suite._assert_unchanged(given, again, (("a look", accepted),), settles=True)
 
 
 def test_a_run_that_ends_meanwhile_blocks(given: ThreadsApi) -> None:
@@ -180,7 +182,7 @@ def test_a_run_that_ends_meanwhile_blocks(given: ThreadsApi) -> None:
             return given.client.runs.cancel(on.thread_id, on.run_id)
 
         with pytest.raises(Blocked, match="begun or ended"):
-            suite._assert_left(given, made, (("a look", end),), settles=False)
+            suite._assert_unchanged(given, made, (("a look", end),), settles=False)
 
 
 def test_what_breaks_on_a_simple_thread_blocks() -> None:

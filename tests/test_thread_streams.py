@@ -25,7 +25,7 @@ def reading(body: bytes) -> tuple[Joined, Reader]:
 
 
 def answered(joined: Joined, kind: str = STREAM) -> Joined:
-    joined.ask(lambda _: Answer("thread_stream", 200, httpx.Headers({"content-type": kind}), ""))
+    joined.send(lambda _: Answer("thread_stream", 200, httpx.Headers({"content-type": kind}), ""))
     joined.leave()
     return joined
 

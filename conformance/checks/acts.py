@@ -1,10 +1,10 @@
 """Every operation as an act on a thread, for checks that hold in each condition of a thread.
 
-Acts are grouped by what the sources say of them. Acts in `LEAVING` only read the thread, or make
-another thread. Acts in `REFUSED` must be refused. Acts in `CHANGING` must be accepted unless a run
-is pending or running. Acts in `BUSY` are made while a run is pending or running; where no source
-says whether such an act is accepted, both are right. `LEFT_OUT` lists the pairs of operation and
-condition that no check needs to reach, each with the reason.
+Acts are grouped by what the sources say of them. Acts in `NOT_CHANGING` only read the thread, or
+make another thread. Acts in `REFUSED` must be refused. Acts in `CHANGING` must be accepted unless a
+run is pending or running. Acts in `BUSY` are made while a run is pending or running; where no
+source says whether such an act is accepted, both are right. `LEFT_OUT` lists the pairs of operation
+and condition that no check needs to reach, each with the reason.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from conformance.checks.api import ThreadsApi
 from conformance.checks.conditions import UNSETTLED, Made, settled
 from conformance.checks.outcomes import Blocked
-from conformance.checks.runs import UNDER_WAY, Run, Runs, run_of
+from conformance.checks.runs import NOT_ENDED, Run, Runs, run_of
 from conformance.checks.thread_commands import ThreadCommands
 from conformance.checks.views import id_of, known_checkpoint_id
 from conformance.contract.operations import OPERATIONS
@@ -40,7 +40,7 @@ _WAITS = "it is answered only once the run has ended: asked of a run that is not
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class LeftOutPairs:
     """Operations that no check needs to see accepted in `conditions`, and why."""
 
     operations: tuple[str, ...]
@@ -54,14 +54,14 @@ class LeftOut:
 
 #: Pairs of condition and operation for which no check needs a request that is accepted.
 LEFT_OUT = (
-    LeftOut(("run_cancel", "runs_cancel"), settled(), _NO_RUN),
-    LeftOut(("run_join", "run_join_stream", "run_wait", "run_stream"), UNSETTLED, _WAITS),
-    LeftOut(
+    LeftOutPairs(("run_cancel", "runs_cancel"), settled(), _NO_RUN),
+    LeftOutPairs(("run_join", "run_join_stream", "run_wait", "run_stream"), UNSETTLED, _WAITS),
+    LeftOutPairs(
         ("state_at_checkpoint", "post_state_at_checkpoint"),
         ("empty", "with metadata", "a copy (empty)", "a copy of a copy (empty)"),
         "the thread has no checkpoint: asked with an id that none has, which is refused",
     ),
-    LeftOut(
+    LeftOutPairs(
         ("update_state",),
         UNSETTLED,
         "no source says whether it is accepted beside a run: asked, and refused by some",
@@ -74,15 +74,15 @@ class Subject:
     """A thread in a condition, with the ids of its newest state and run that acts name.
 
     `checkpoint_id` or `run_id` is an id that does not exist where the thread has no state or no
-    run. `joins` says whether joining a run of the thread is answered at once, because none of its
-    runs is pending or running.
+    run. `join_returns_at_once` says whether joining a run of the thread is answered at once,
+    because none of its runs is pending or running.
     """
 
     api: ThreadsApi
     made: Made
     checkpoint_id: str
     run_id: str
-    joins: bool
+    join_returns_at_once: bool
 
     @property
     def thread_id(self) -> str:
@@ -92,7 +92,7 @@ class Subject:
     @property
     def ended_run_id(self) -> str:
         """The id of a run that has ended, else an id of no run: a join is answered at once."""
-        return self.run_id if self.joins else self.api.client.ownership.absent_id()
+        return self.run_id if self.join_returns_at_once else self.api.client.ownership.absent_id()
 
 
 def subject_of(api: ThreadsApi, made: Made, shown: Mapping[str, Any]) -> Subject:
@@ -106,14 +106,14 @@ def subject_of(api: ThreadsApi, made: Made, shown: Mapping[str, Any]) -> Subject
         made,
         checkpoint_id=str(newest or absent()),
         run_id=str(listed[0][0]) if listed else absent(),
-        joins=not any(status in UNDER_WAY for _, status in listed),
+        join_returns_at_once=not any(status in NOT_ENDED for _, status in listed),
     )
 
 
-Ask = Callable[[Subject], Answer]
+Send = Callable[[Subject], Answer]
 
 
-def _create(if_exists: str) -> Ask:
+def _create(if_exists: str) -> Send:
     return lambda on: on.api.client.create(
         {
             "thread_id": on.thread_id,
@@ -125,7 +125,7 @@ def _create(if_exists: str) -> Ask:
 
 #: Acts that leave the thread as it is: they only read it, or make another thread. The reads of
 #: `ways.shown_of` belong to them as well.
-LEAVING: dict[str, Ask] = {
+NOT_CHANGING: dict[str, Send] = {
     "search": lambda on: on.api.client.search(
         {"ids": [on.thread_id], "metadata": on.api.context.tag}
     ),
@@ -150,7 +150,7 @@ LEAVING: dict[str, Ask] = {
 
 #: Acts that must be refused: they break a published type, create a thread whose id is taken, or
 #: name a run or a node that does not exist.
-REFUSED: dict[str, Ask] = {
+REFUSED: dict[str, Send] = {
     "create": _create("raise"),
     "update_state": lambda on: on.api.client.update_state(
         on.thread_id, {**numbered(on.api.context.graph().append, 8), "as_node": _NO_NODE}
@@ -169,7 +169,7 @@ REFUSED: dict[str, Ask] = {
 
 
 @dataclass(frozen=True)
-class Acting:
+class ActContext:
     """The thread of an act, and the clients that send it; `api` decides how a refusal counts."""
 
     api: ThreadsApi
@@ -177,18 +177,18 @@ class Acting:
     made: Made
 
 
-Act = Callable[[Acting], object]
+Act = Callable[[ActContext], object]
 
 
-def _update(on: Acting) -> object:
+def _update(on: ActContext) -> object:
     return on.api.update(on.made.thread, metadata={"acted": "on"})
 
 
-def _prune(on: Acting) -> object:
+def _prune(on: ActContext) -> object:
     return on.api.prune(on.made.thread, strategy="keep_latest")
 
 
-def _update_state(on: Acting) -> object:
+def _update_state(on: ActContext) -> object:
     """Update the state as the node that is next, else as the settings say.
 
     If that is refused, set the graph of the settings in the thread's metadata and send the update
@@ -206,27 +206,27 @@ def _update_state(on: Acting) -> object:
     return on.api.update_state(on.made.thread, **append)
 
 
-def _update_state_beside_a_run(on: Acting) -> object:
+def _update_state_during_a_run(on: ActContext) -> object:
     append = numbered(on.api.context.graph().append, 8)
     left = on.api.state(on.made.thread).get("next") or []
     body = {**append, "as_node": left[0]} if left else append
     return on.api.client.update_state(id_of(on.made.thread), body)
 
 
-def _delete(on: Acting) -> None:
+def _delete(on: ActContext) -> None:
     on.api.delete(on.made.thread)
 
 
-def _wait(on: Acting) -> object:
+def _wait(on: ActContext) -> object:
     return on.api.run(on.made.thread, 8)
 
 
-def _stream(on: Acting) -> object:
+def _stream(on: ActContext) -> object:
     answer = on.api.client.run_stream(id_of(on.made.thread), on.api.run_body(9))
     return on.api.ensure_success(answer, on.made.thread)
 
 
-def _background(on: Acting) -> None:
+def _background(on: ActContext) -> None:
     """Start a run, join it (which also reads its status), join its stream, and delete it."""
     run = on.runs.start(on.made.thread, "agent")
     on.runs.join(run)
@@ -234,10 +234,10 @@ def _background(on: Acting) -> None:
     on.runs.delete(run)
 
 
-def _command(on: Acting) -> None:
+def _command(on: ActContext) -> None:
     """Start a run by a command, and join it unless it has ended."""
     ThreadCommands(on.api, on.runs).start(on.made.thread, "agent")
-    for each in _under_way(on):
+    for each in _runs_not_ended(on):
         on.runs.join(each)
 
 
@@ -260,7 +260,7 @@ CHANGING: dict[str, dict[str, Act]] = {
 JUDGED_LATER = ("update", "run_stream", "run_background")
 
 
-def _at_once(on: Acting, way: str) -> object:
+def _send_refused_run(on: ActContext, way: str) -> object:
     """Send a request for a run that must be refused.
 
     On a thread with a running run it says `multitask_strategy: reject`. Where the other run is not
@@ -276,9 +276,9 @@ def _at_once(on: Acting, way: str) -> object:
 #: Acts on a thread with a run that is running or waits to begin: either accepted or refused.
 BUSY: dict[str, Act] = {
     "update": lambda on: on.api.client.update(id_of(on.made.thread), {"metadata": {"acted": "on"}}),
-    "update_state": _update_state_beside_a_run,
-    "run_wait": lambda on: _at_once(on, "run_wait"),
-    "run_stream": lambda on: _at_once(on, "run_stream"),
+    "update_state": _update_state_during_a_run,
+    "run_wait": lambda on: _send_refused_run(on, "run_wait"),
+    "run_stream": lambda on: _send_refused_run(on, "run_stream"),
     "run_background": lambda on: on.runs.enqueue(on.made.thread, "agent"),
     "thread_command": lambda on: on.api.client.thread_command(
         id_of(on.made.thread),
@@ -308,19 +308,19 @@ STOPPING: dict[str, Callable[[ThreadsClient, list[Run]], object]] = {
 }
 
 
-def stop(way: str, on: Acting) -> None:
+def stop(way: str, on: ActContext) -> None:
     """Stop all runs of a thread in one way, and wait for their end."""
-    runs = _under_way(on)
+    runs = _runs_not_ended(on)
     if not runs:
         raise Blocked("no run is listed as under way", by="RUN-CONTROL-02")
     STOPPING[way](on.api.client, runs)
     for each in runs:
-        if (status := on.runs.status_at_the_end(each)) in UNDER_WAY:
+        if (status := on.runs.status_at_the_end(each)) in NOT_ENDED:
             raise Blocked(f"a run that was stopped is {status}", by="CANCEL-01")
 
 
-def _under_way(on: Acting) -> list[Run]:
+def _runs_not_ended(on: ActContext) -> list[Run]:
     """Return the runs that have not ended, pending ones first, since they would begin otherwise."""
     listed = on.runs.list_runs(on.made.thread)
-    runs = [run_of(each) for status in UNDER_WAY for each in listed if each.get("status") == status]
+    runs = [run_of(each) for status in NOT_ENDED for each in listed if each.get("status") == status]
     return [each for each in runs if each is not None]

@@ -17,7 +17,7 @@ import pytest
 from conformance.checks.api import ThreadsApi
 from conformance.checks.breakpoints import nodes_of
 from conformance.checks.outcomes import Blocked
-from conformance.checks.runs import UNDER_WAY, Run, Runs
+from conformance.checks.runs import NOT_ENDED, Run, Runs
 from conformance.checks.views import History, State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.settings import numbered
 
@@ -439,7 +439,7 @@ def _ended(maker: Maker, action: str) -> Made:
     before = len(maker.given.page(thread, limit=20))
     run = maker.runs.start_long(thread)
     maker.runs.cancel(run, action, wait=False)
-    if (status := maker.runs.status_at_the_end(run)) in UNDER_WAY:
+    if (status := maker.runs.status_at_the_end(run)) in NOT_ENDED:
         raise Blocked(f"a run that was cancelled is {status}", by="CANCEL-01")
     if action == "rollback":
         left = maker.given.context.eventually(

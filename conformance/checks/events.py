@@ -12,7 +12,7 @@ from conformance.json_text import parse_json
 from conformance.safe_text import excerpt
 
 #: Names of the events of the published modes; a server may send others.
-MODES = frozenset(
+PUBLISHED_MODES = frozenset(
     {
         "values",
         "updates",
@@ -77,7 +77,7 @@ def assert_names_and_json_data(text: str, by: str) -> None:
 def modes_of(events: Iterable[Event]) -> set[str]:
     """Return the published modes in the names of the events: `values` for `values|…`, too."""
     names = {event.name.partition("|")[0].partition("/")[0] for event in events}
-    return names & MODES
+    return names & PUBLISHED_MODES
 
 
 def events_of_the_graph(events: Iterable[Event]) -> list[Event]:

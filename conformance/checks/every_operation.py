@@ -12,7 +12,7 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
 from conformance.deployment.wire.stream_reading import Reader, at_once
 
-Ask = Callable[[ThreadsClient], Answer]
+Send = Callable[[ThreadsClient], Answer]
 
 #: Operations that reveal nothing of threads, and that load balancers call without credentials.
 OPEN_TO_ALL = ("ok", "info", "openapi")
@@ -28,7 +28,7 @@ class Targets:
     cron_id: str
 
 
-def every_operation(given: ThreadsApi, targets: Targets) -> dict[str, Ask]:
+def every_operation(given: ThreadsApi, targets: Targets) -> dict[str, Send]:
     """Return a valid request by operation name; operations that only read come first."""
     thread_id, run_id, cron_id = id_of(targets.thread), targets.run_id, targets.cron_id
     marks = tags(given)

@@ -14,7 +14,7 @@ from conformance.checks.api import ENOUGH_THREADS, ThreadsApi
 from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import published_members, shows_its_state
 from conformance.checks.crons import Crons
-from conformance.checks.every_operation import Ask, Targets, every_operation
+from conformance.checks.every_operation import Send, Targets, every_operation
 from conformance.checks.expect import assert_that, published_part
 from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, NotAskedFor, PromiseBroken, Unsupported
@@ -62,7 +62,7 @@ class Intruder:
     def assert_all_refused(self) -> None:
         """Assert that every operation which is offered is refused by 401 or 403."""
         requests = every_operation(self._given, self._targets)
-        answers = {name: ask(self._client) for name, ask in requests.items()}
+        answers = {name: send(self._client) for name, send in requests.items()}
         let_in = [
             f"{name} answers {answer.status}"
             for name, answer in answers.items()
@@ -88,9 +88,9 @@ class Intruder:
         if not same_json(self._snapshot(), before):
             raise Blocked("two answers to the same question differ, though nothing was done")
         let_in, made = [], []
-        for name, ask in every_operation(self._given, self._targets).items():
+        for name, send in every_operation(self._given, self._targets).items():
             if BY_NAME[name].writes:
-                answer = ask(self._client)
+                answer = send(self._client)
                 let_in += [name] if answer.ok else []
                 made += [answer] if name == "create" else []
         if let_in:
@@ -99,9 +99,9 @@ class Intruder:
             same = same_json(seen, before[name])
             assert_that(same, f"{name} as before: {before[name]}", seen)
 
-    def _offered(self, answer: Answer, ask: Ask) -> bool:
+    def _offered(self, answer: Answer, send: Send) -> bool:
         """Return whether the operation exists: not if the owner gets the same 404, 405 or 501."""
-        if answer.status not in _NOT_OFFERED or ask(self._given.client).status != answer.status:
+        if answer.status not in _NOT_OFFERED or send(self._given.client).status != answer.status:
             return True
         self._given.context.note(f"not offered: {answer.operation}")
         return False
@@ -181,21 +181,21 @@ class Pair:
             raise Blocked("append of the [graph] settings has no place for a text")
         return self.owner.prepopulated(more=[{**graph.append, "values": values}]), secret
 
-    def assert_hidden(self, ask: Ask, secret: str) -> None:
+    def assert_hidden(self, send: Send, secret: str) -> None:
         """Assert that the stranger is not shown the secret; `Blocked` unless the owner is."""
-        answer = ask(self.stranger.client)
+        answer = send(self.stranger.client)
         told = f"{answer.status} {excerpt(answer.text)}"
         assert_that(secret not in answer.text, "nothing of another tenant's", told)
-        shown = self.owner.ensure_success(ask(self.owner.client))
+        shown = self.owner.ensure_success(send(self.owner.client))
         if secret not in shown.text:
             raise Blocked(f"the owner is not shown it: {shown.status} {excerpt(shown.text)}")
 
-    def assert_refused(self, ask: Ask) -> None:
+    def assert_refused(self, send: Send) -> None:
         """Assert that the stranger gets a 4xx for a request that then succeeds for the owner."""
-        answer = ask(self.stranger.client)
+        answer = send(self.stranger.client)
         if not 400 <= answer.status < 500:
             raise PromiseBroken("a refusal by 4xx", f"{answer.status} {excerpt(answer.text)}")
-        self.owner.ensure_success(ask(self.owner.client))
+        self.owner.ensure_success(send(self.owner.client))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from conformance.parallel import start, wait_for
 #: The ways to run a graph on a thread to its end.
 WAYS = ("wait", "stream", "background")
 #: Statuses of a run that has not ended.
-UNDER_WAY = ("pending", "running")
+NOT_ENDED = ("pending", "running")
 #: The duration, in seconds, of a slow run that must still be running when a check stops it.
 LONG_S = 12.0
 
@@ -61,7 +61,7 @@ class Runs:
         for run in self._started:
             try:
                 shown = self._client.runs.get(run.thread_id, run.run_id)
-                if shown.ok and _status(shown) in UNDER_WAY:
+                if shown.ok and _status(shown) in NOT_ENDED:
                     self._client.runs.cancel(run.thread_id, run.run_id)
             except (httpx.HTTPError, NotOursRefusal):
                 continue
@@ -213,13 +213,13 @@ class Runs:
 
     def _note_end(self, run: Run, status: Any) -> None:
         """Forget a run that has ended: it need not be cancelled at the end of the check."""
-        if status not in UNDER_WAY and run in self._started:
+        if status not in NOT_ENDED and run in self._started:
             self._started.remove(run)
 
     def final_status(self, run: Run, within_s: float | None = None) -> Any:
         """Wait until the run has ended, up to `within_s` seconds, and return its status."""
         return self._context.eventually(
-            lambda: self.status(run), lambda status: status not in UNDER_WAY, within_s
+            lambda: self.status(run), lambda status: status not in NOT_ENDED, within_s
         )
 
     def status_at_the_end(self, run: Run, within_s: float | None = None) -> Any:
@@ -240,7 +240,7 @@ class Runs:
 
         return self._context.eventually(
             look,
-            lambda status: status not in UNDER_WAY,
+            lambda status: status not in NOT_ENDED,
             longest if within_s is None else min(within_s, longest),
         )
 
@@ -271,7 +271,7 @@ class Runs:
         """
         answer = self._client.run_join(run.thread_id, run.run_id)
         body = self._api.ensure_success(answer, _thread(run)).body
-        if self._api.arranging and (shown := self.final_status(run)) in UNDER_WAY:
+        if self._api.arranging and (shown := self.final_status(run)) in NOT_ENDED:
             raise Blocked(f"join answers while the run is {shown}", by="RUN-CONTROL-09")
         return body
 

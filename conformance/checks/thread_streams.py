@@ -29,7 +29,7 @@ STAYS_OPEN = "THREAD-STREAM-04"
 #: The Last-Event-ID of a stream that is read from its beginning.
 FROM_THE_BEGINNING = "-"
 #: The stream modes of the runs whose events are compared: each step has an event of each.
-MODES = ("values", "updates")
+COMPARED_MODES = ("values", "updates")
 #: A stream is read for at most this many times the time limit of a run.
 _RUNS_PER_STREAM = 5
 #: Seconds between two reads of what has arrived of a stream.
@@ -43,11 +43,11 @@ class Joined:
 
     def __init__(self, api: ThreadsApi, thread: Thread, reader: Reader) -> None:
         self._api, self._thread, self._reader = api, thread, reader
-        self._asking: Future[Answer] | None = None
+        self._pending_answer: Future[Answer] | None = None
 
-    def ask(self, send: Callable[[Reader], Answer]) -> None:
+    def send(self, request: Callable[[Reader], Answer]) -> None:
         """Send the request that joins, in another thread."""
-        self._asking = start(lambda: send(self._reader))
+        self._pending_answer = start(lambda: request(self._reader))
 
     @property
     def opened(self) -> bool:
@@ -88,19 +88,19 @@ class Joined:
 
         If the request was refused, raise the outcome that ends the check.
         """
-        assert self._asking is not None
-        return self._api.ensure_success(self._asking.result(), self._thread)
+        assert self._pending_answer is not None
+        return self._api.ensure_success(self._pending_answer.result(), self._thread)
 
     def leave(self) -> None:
         """Leave the stream, unless it has ended, and wait until that is done."""
-        if self._asking is not None:
+        if self._pending_answer is not None:
             if not self._is_over:
                 self._reader.leave()
-            wait_for([self._asking])
+            wait_for([self._pending_answer])
 
     @property
     def _is_over(self) -> bool:
-        return self._asking is not None and self._asking.done()
+        return self._pending_answer is not None and self._pending_answer.done()
 
 
 class ThreadStreams:
@@ -117,8 +117,9 @@ class ThreadStreams:
     ) -> Iterator[Joined]:
         """Join the stream of a thread, from the beginning or after an event if named.
 
-        The stream is left at the end of the block. Without `last_event_id` use `heard` instead:
-        the stream may miss what happens on the thread before the deployment has subscribed to it.
+        The stream is left at the end of the block. Without `last_event_id` use `joined_with_event`
+        instead: the stream may miss what happens on the thread before the deployment has subscribed
+        to it.
         """
         with self._reading(
             thread,
@@ -146,9 +147,9 @@ class ThreadStreams:
     @contextmanager
     def _reading(self, thread: Thread, send: Callable[[Reader], Answer]) -> Iterator[Joined]:
         joined = Joined(self._api, thread, Reader())
-        joined.ask(send)
+        joined.send(send)
         try:
-            self._look_until(lambda: joined.opened)
+            self._wait_until(lambda: joined.opened)
             yield joined
         finally:
             with suppress(CutError):
@@ -165,29 +166,31 @@ class ThreadStreams:
             ]
 
     @contextmanager
-    def heard(self, thread: Thread, stir: Callable[[], object], **params: Any) -> Iterator[Joined]:
+    def joined_with_event(
+        self, thread: Thread, cause_event: Callable[[], object], **params: Any
+    ) -> Iterator[Joined]:
         """Join the stream of a thread, and wait until it has shown an event of the thread.
 
-        `stir` does something on the thread that causes an event, and is called again, up to
+        `cause_event` does something on the thread that causes an event, and is called again, up to
         `_TRIES` times, until the stream shows an event. If it shows none, raise the outcome that
         ends the check.
         """
         with self.joined(thread, **params) as joined:
-            self._stir(joined, stir, by="THREAD-STREAM-02")
+            self._cause_event(joined, cause_event, by="THREAD-STREAM-02")
             yield joined
 
     @contextmanager
-    def subscribed_and_heard(
-        self, thread: Thread, channels: Sequence[str], stir: Callable[[], object]
+    def subscribed_with_event(
+        self, thread: Thread, channels: Sequence[str], cause_event: Callable[[], object]
     ) -> Iterator[Joined]:
-        """Subscribe to channels of the protocol events of a thread, and wait as `heard` does."""
+        """Subscribe to channels of the protocol events of a thread, and wait for an event."""
         with self.subscribed(thread, channels) as joined:
-            self._stir(joined, stir, by="THREAD-STREAM-25")
+            self._cause_event(joined, cause_event, by="THREAD-STREAM-25")
             yield joined
 
-    def _stir(self, joined: Joined, stir: Callable[[], object], by: str) -> None:
+    def _cause_event(self, joined: Joined, cause_event: Callable[[], object], by: str) -> None:
         for _ in range(_TRIES):
-            stir()
+            cause_event()
             if self.wait(joined, bool):
                 return
         answered = "no event in the stream of the thread that was joined before"
@@ -209,12 +212,12 @@ class ThreadStreams:
         def is_enough(events: list[Event]) -> bool:
             return holds(events) or joined.has_ended
 
-        self._look_until(lambda: is_enough(joined.events), within_s)
+        self._wait_until(lambda: is_enough(joined.events), within_s)
         if not holds(joined.events):
             self.require_open(joined)
         return joined.events
 
-    def _look_until(self, holds: Callable[[], bool], within_s: float | None = None) -> None:
+    def _wait_until(self, holds: Callable[[], bool], within_s: float | None = None) -> None:
         """Wait until `holds` is true, up to `within_s` seconds, without a note for the report."""
         settings = self._context.settings
         wait_until(
@@ -246,14 +249,14 @@ def named_data(events: Sequence[Event]) -> list[Any]:
     return [[each.name, each.data] for each in events]
 
 
-class OwnStreams:
+class RunStreams:
     """Runs of graphs on a thread by stream, and the events of the runs' own streams in order.
 
     `members` are further members of each request, besides the stream modes.
     """
 
     def __init__(
-        self, thread: Thread, runs: Runs, modes: Sequence[str] = MODES, **members: Any
+        self, thread: Thread, runs: Runs, modes: Sequence[str] = COMPARED_MODES, **members: Any
     ) -> None:
         self._thread, self._runs = thread, runs
         self._modes = modes

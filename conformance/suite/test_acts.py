@@ -17,11 +17,11 @@ from conformance.checks.acts import (
     CHANGING,
     DELETION,
     JUDGED_LATER,
-    LEAVING,
+    NOT_CHANGING,
     REFUSED,
     STOPPING,
-    Acting,
-    Ask,
+    ActContext,
+    Send,
     stop,
     subject_of,
 )
@@ -53,9 +53,9 @@ from conformance.checks.ways import (
 from conformance.deployment.client import Answer
 from conformance.model.history import same_json
 
-Asks = tuple[tuple[str, Ask], ...]
+Sends = tuple[tuple[str, Send], ...]
 
-_ALL: Asks = (*LEAVING.items(), *REFUSED.items())
+_ALL: Sends = (*NOT_CHANGING.items(), *REFUSED.items())
 _REMOVAL = next(name for name, acts in CHANGING.items() if DELETION in acts)
 
 
@@ -64,7 +64,7 @@ _REMOVAL = next(name for name, acts in CHANGING.items() if DELETION in acts)
 def test_what_looks_or_is_refused_leaves_a_thread(
     given: ThreadsApi, given_runs: Runs, condition: str
 ) -> None:
-    _judge_looks(given, given_runs, condition)
+    _judge_requests_that_leave(given, given_runs, condition)
 
 
 @requires("PRUNE-27")
@@ -72,7 +72,7 @@ def test_what_looks_or_is_refused_leaves_a_thread(
 def test_what_looks_or_is_refused_leaves_a_pruned_thread(
     given: ThreadsApi, given_runs: Runs, condition: str
 ) -> None:
-    _judge_looks(given, given_runs, condition)
+    _judge_requests_that_leave(given, given_runs, condition)
 
 
 @requires("CONDITION-17")
@@ -100,7 +100,7 @@ def test_the_ways_to_ask_agree_once_runs_are_stopped(
     given: ThreadsApi, given_runs: Runs, condition: str, way: str
 ) -> None:
     def stop_them(*, busy: bool) -> None:
-        on = Acting(given, given_runs, make(condition, given, given_runs))
+        on = ActContext(given, given_runs, make(condition, given, given_runs))
         for act in BUSY.values() if busy else ():
             with suppress(Unsupported, Blocked):
                 act(on)
@@ -112,8 +112,8 @@ def test_the_ways_to_ask_agree_once_runs_are_stopped(
     except PromiseBroken as broken:
         _block_if_broken(lambda: stop_them(busy=False))
         for acts in CHANGING:
-            on = Acting(given, given_runs, _plain(given))
-            _block_if_broken(partial(_undergo, on, acts))
+            on = ActContext(given, given_runs, _plain(given))
+            _block_if_broken(partial(_apply_acts, on, acts))
         raise broken
 
 
@@ -134,8 +134,8 @@ def test_a_thread_deleted_beside_a_run_is_gone(
     except PromiseBroken as broken:
         if given.client.get(id_of(thread)).ok:
             raise Blocked("a thread deleted beside a run is there", by="DELETE-19") from None
-        on = Acting(given, given_runs, _plain(given))
-        _block_if_broken(lambda: _undergo(on, _REMOVAL))
+        on = ActContext(given, given_runs, _plain(given))
+        _block_if_broken(lambda: _apply_acts(on, _REMOVAL))
         raise broken
 
 
@@ -149,7 +149,7 @@ def test_what_a_copy_undergoes_leaves_its_source(
 ) -> None:
     def undergo(copy: Made) -> None:
         assert copy.source is not None
-        assert_untouched(threads, copy.source, lambda: _undergo_all(given, given_runs, copy))
+        assert_untouched(threads, copy.source, lambda: _apply_all_acts(given, given_runs, copy))
 
     def of_a_plain_thread() -> None:
         source = _plain(given).thread
@@ -169,7 +169,7 @@ def test_what_a_thread_undergoes_leaves_its_copy(
 ) -> None:
     def undergo(made: Made) -> None:
         copy = given.copy(made.thread)
-        assert_untouched(threads, copy, lambda: _undergo_all(given, given_runs, made))
+        assert_untouched(threads, copy, lambda: _apply_all_acts(given, given_runs, made))
 
     try:
         undergo(make(condition, given, given_runs))
@@ -188,7 +188,7 @@ def _plain(given: ThreadsApi) -> Made:
     return Made(thread)
 
 
-def _simpler(given: ThreadsApi, condition: str) -> Iterator[Made]:
+def _simpler_threads(given: ThreadsApi, condition: str) -> Iterator[Made]:
     """Yield simpler threads: if a rule is broken on one of them, another requirement judges it."""
     yield _plain(given)
     if condition.startswith("a copy"):
@@ -204,14 +204,14 @@ def _block_if_broken(story: Callable[[], None]) -> None:
         raise Blocked.because(simple) from None
 
 
-def _judge_looks(given: ThreadsApi, runs: Runs, condition: str) -> None:
-    def leave(made: Made, asks: Asks) -> None:
-        _assert_left(given, made, asks, settles=condition not in UNSETTLED)
+def _judge_requests_that_leave(given: ThreadsApi, runs: Runs, condition: str) -> None:
+    def leave(made: Made, sends: Sends) -> None:
+        _assert_unchanged(given, made, sends, settles=condition not in UNSETTLED)
 
     try:
         leave(make(condition, given, runs), _ALL)
     except PromiseBroken as broken:
-        for simpler in _simpler(given, condition):
+        for simpler in _simpler_threads(given, condition):
             _block_if_broken(partial(leave, simpler, _ALL))
         # Send each request alone, so that the failure names the one that changes the thread.
         for each in _ALL:
@@ -221,31 +221,31 @@ def _judge_looks(given: ThreadsApi, runs: Runs, condition: str) -> None:
 
 def _judge_acts(given: ThreadsApi, runs: Runs, condition: str, acts: str) -> None:
     def undergo(made: Made) -> None:
-        _undergo(Acting(given, runs, made), acts)
+        _apply_acts(ActContext(given, runs, made), acts)
 
     try:
         undergo(make(condition, given, runs))
     except PromiseBroken as broken:
-        for simpler in _simpler(given, condition):
+        for simpler in _simpler_threads(given, condition):
             _block_if_broken(partial(undergo, simpler))
         made = make(condition, given, runs)
         _block_if_broken(lambda: assert_ways_agree(given, made.thread))
         raise broken
 
 
-def _assert_left(api: ThreadsApi, made: Made, asks: Asks, *, settles: bool) -> None:
+def _assert_unchanged(api: ThreadsApi, made: Made, sends: Sends, *, settles: bool) -> None:
     def look() -> Shown:
         return shown_of(api, made.thread, times=settles)
 
     before = api.context.eventually(look, _is_settled) if settles else look()
     subject = subject_of(api, made, before)
-    for name, ask in asks:
-        if not _is_refused(ask(subject)) and REFUSED.get(name) is ask:
+    for name, send in sends:
+        if not _is_refused(send(subject)) and REFUSED.get(name) is send:
             # An accepted request may change the thread; others judge that it was not refused.
             api.context.note(f"not refused: {name}")
             before = look()
     try:
-        assert_as_before(before, look, ", ".join(name for name, _ in asks))
+        assert_as_before(before, look, ", ".join(name for name, _ in sends))
     except PromiseBroken:
         if not settles and not same_json(before["run_list"], look()["run_list"]):
             raise Blocked("a run has begun or ended meanwhile") from None
@@ -263,15 +263,15 @@ def _is_refused(answer: Answer) -> bool:
     return not answer.ok or (isinstance(body, dict) and body.get("type") == "error")
 
 
-def _undergo_all(given: ThreadsApi, runs: Runs, made: Made) -> None:
+def _apply_all_acts(given: ThreadsApi, runs: Runs, made: Made) -> None:
     """Apply every kind of change to a thread, deletion last; skip what is refused or missing."""
     changes = {name: act for acts in CHANGING.values() for name, act in acts.items()}
     for name in ("update", "prune", "update_state", "run_wait", DELETION):
         with suppress(Unsupported, Blocked):
-            changes[name](Acting(given, runs, made))
+            changes[name](ActContext(given, runs, made))
 
 
-def _undergo(on: Acting, acts: str) -> None:
+def _apply_acts(on: ActContext, acts: str) -> None:
     """Apply these acts to a thread; assert that all ways to read the thread agree after them.
 
     An act that the deployment refuses or does not offer is skipped. If all are, raise the

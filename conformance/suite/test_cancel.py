@@ -10,7 +10,7 @@ from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import contract_of_each, lasting_members, require_some
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, NotRun, requires
-from conformance.checks.runs import LONG_S, UNDER_WAY, Run, Runs, message_contents
+from conformance.checks.runs import LONG_S, NOT_ENDED, Run, Runs, message_contents
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import ThreadsClient
 
@@ -34,7 +34,7 @@ def test_a_cancelled_run_ends(given: ThreadsApi, given_runs: Runs, runs: Runs) -
     runs.cancel(run, "interrupt")
     given_runs.join(run)
     status = given_runs.final_status(run)
-    assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
+    assert_that(status not in (*NOT_ENDED, "success"), "a run that was stopped", status)
     assert_equal(
         message_contents(given.state(thread)), halfway, "the messages, as the run left them"
     )
@@ -48,7 +48,7 @@ def test_a_cancelled_run_does_not_begin(given: ThreadsApi, given_runs: Runs, run
     runs.cancel(second, "interrupt", wait=False)
     given_runs.join(first)
     status = runs.status_at_the_end(second)
-    assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
+    assert_that(status not in (*NOT_ENDED, "success"), "a run that was stopped", status)
     said = message_contents(given.state(thread))
     assert_that("second" not in said and "first" in said, "the first run's messages alone", said)
 
@@ -109,7 +109,7 @@ def test_cancelling_may_wait_for_the_end(given: ThreadsApi, given_runs: Runs, ru
     run = given_runs.start_long(given.empty())
     runs.cancel(run, "interrupt", wait=True)
     status = given_runs.status(run)
-    assert_that(status not in UNDER_WAY, "a run that has ended", status)
+    assert_that(status not in NOT_ENDED, "a run that has ended", status)
 
 
 @requires("CANCEL-07")
@@ -140,7 +140,7 @@ def test_runs_are_cancelled_by_their_ids(
     for run in (under_way, queued):
         given_runs.join(run)
         status = runs.final_status(run)
-        assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
+        assert_that(status not in (*NOT_ENDED, "success"), "a run that was stopped", status)
 
 
 @requires("CANCEL-08")
@@ -192,7 +192,7 @@ def test_a_run_is_cancelled_without_parameters(
     threads.ensure_success(client.runs.cancel(run.thread_id, run.run_id, **params), thread)
     # What remains of the run is judged by CANCEL-11.
     status = given_runs.status_at_the_end(run)
-    assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
+    assert_that(status not in (*NOT_ENDED, "success"), "a run that was stopped", status)
 
 
 @requires("CANCEL-11")
@@ -213,7 +213,7 @@ def _assert_interrupted(
 
     `Blocked` by the requirement `by` if the run is not stopped.
     """
-    if (status := given_runs.status_at_the_end(run)) in (*UNDER_WAY, "success"):
+    if (status := given_runs.status_at_the_end(run)) in (*NOT_ENDED, "success"):
         raise Blocked(f"the run is not stopped, but {status}", by=by)
     left = lasting_members(threads.history({"thread_id": run.thread_id}))
     assert_that(status is not None, "a run that is still there", "none under its id")
@@ -308,7 +308,7 @@ def test_a_run_is_stopped_when_its_client_leaves(
 ) -> None:
     run = given_runs.leave(given.empty(), way, _LEFT_S, on_disconnect="cancel")
     status = runs.status_at_the_end(run, _NOTICED_WITHIN_S)
-    assert_that(status not in (*UNDER_WAY, "success"), "a run that was stopped", status)
+    assert_that(status not in (*NOT_ENDED, "success"), "a run that was stopped", status)
 
 
 @requires("CANCEL-16")
@@ -373,14 +373,14 @@ def test_runs_are_cancelled_by_status(
     queued = given_runs.enqueue_behind(thread, "agent")
     threads.ensure_success(client.runs.cancel_many({"status": "pending"}))
     status = runs.status_at_the_end(queued)
-    assert_that(status not in (*UNDER_WAY, "success"), "the pending run stopped", status)
+    assert_that(status not in (*NOT_ENDED, "success"), "the pending run stopped", status)
     assert_equal(runs.status(under_way), "running", "the status of the run under way")
     delayed = given_runs.start(other, "agent", after_seconds=_FAR_S)
     if (shown := given_runs.status(delayed)) != "pending":
         raise Blocked(f"a run with after_seconds is {shown}", by="RUN-CONTROL-15")
     threads.ensure_success(client.runs.cancel_many({"status": "running"}))
     status = runs.status_at_the_end(under_way)
-    assert_that(status not in (*UNDER_WAY, "success"), "the run under way stopped", status)
+    assert_that(status not in (*NOT_ENDED, "success"), "the run under way stopped", status)
     assert_equal(runs.status(delayed), "pending", "the status of the run that waits")
 
 
@@ -416,7 +416,7 @@ def _one_behind_another(runs: Runs, thread: Thread, seconds: float) -> tuple[Run
 
 
 def _require_end(runs: Runs, run: Run) -> None:
-    if (status := runs.status_at_the_end(run)) in UNDER_WAY:
+    if (status := runs.status_at_the_end(run)) in NOT_ENDED:
         raise Blocked(f"a run that was cancelled is {status}", by="CANCEL-01")
 
 

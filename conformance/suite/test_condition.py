@@ -27,7 +27,7 @@ from conformance.checks.expect import (
     same_thread,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
-from conformance.checks.runs import UNDER_WAY, Runs
+from conformance.checks.runs import NOT_ENDED, Runs
 from conformance.checks.shown_interrupts import interrupts_by_key, interrupts_in
 from conformance.checks.views import Thread, checkpoint_id_of, has_data, id_of, parent_id_of
 from conformance.contract.api_constants import THREAD_STATUSES
@@ -356,7 +356,7 @@ def test_a_cancellation_leaves_copies(
     def cancel() -> None:
         assert made.run is not None
         given_runs.cancel(made.run, action, wait=False)
-        if (status := given_runs.status_at_the_end(made.run)) in UNDER_WAY:
+        if (status := given_runs.status_at_the_end(made.run)) in NOT_ENDED:
             raise Blocked(f"a run that was cancelled is {status}", by="CANCEL-01")
 
     assert_untouched(threads, copy, cancel)

@@ -28,7 +28,7 @@ from conformance.checks.kept_over_restart import (
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires, restarts
 from conformance.checks.restarts import STILL_THERE, Restart
-from conformance.checks.runs import UNDER_WAY, Runs, message_contents
+from conformance.checks.runs import NOT_ENDED, Runs, message_contents
 from conformance.checks.views import (
     Thread,
     checkpoint_id_of,
@@ -390,7 +390,7 @@ def test_a_run_under_way_ends(
         raise Blocked(f"a slow run is {status} before the restart")
     restart(thread)
     status = runs.status_at_the_end(run)
-    assert_that(status not in UNDER_WAY, "a run that is not under way", status)
+    assert_that(status not in NOT_ENDED, "a run that is not under way", status)
     assert_that(
         threads.get_settled(thread).get("status") != "busy", "a thread that is not busy", "busy"
     )

@@ -8,7 +8,7 @@ from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.messages import items_in
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import UNDER_WAY, Runs, message_contents
+from conformance.checks.runs import NOT_ENDED, Runs, message_contents
 from conformance.checks.views import Thread, id_of, member_of
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient
@@ -40,7 +40,7 @@ def test_create_is_accepted_while_the_creating_run_is_under_way(
     thread = {"thread_id": client.ownership.new_id()}
     first = given_runs.start(thread, "slow", seconds=2, metadata=given.context.tag, **CREATING)
     shown = given_runs.status(first)
-    if shown not in UNDER_WAY:
+    if shown not in NOT_ENDED:
         raise Blocked(f"a slow run is {shown} right after its creation", by="RUN-CONTROL-08")
     body = given_runs.body("slow", "second", seconds=0, metadata=client.tag)
     second = client.run_background(id_of(thread), {**body, **CREATING})
@@ -195,7 +195,7 @@ def _await_statuses(
     """Wait until the runs of a thread have these statuses, sorted; `Blocked` if they do not."""
     shown = context.eventually(
         lambda: sorted(str(run.get("status")) for run in given_runs.list_runs(thread)),
-        lambda shown: not set(shown) & set(UNDER_WAY),
+        lambda shown: not set(shown) & set(NOT_ENDED),
         context.settings.run_timeout_s,
     )
     if shown != expected:

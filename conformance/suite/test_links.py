@@ -30,7 +30,7 @@ def test_what_an_answer_names_can_be_asked_for(
     # Every story begins with supersteps.
     require_offered(given, given.prepopulated(list(given.context.graph().supersteps)), "update")
     given.delete(given.copy(given.empty()))
-    for_all_stories(lambda: Story(given, threads, client).ask, _WITHOUT, settings)
+    for_all_stories(lambda: Story(given, threads, client).send_and_judge, _WITHOUT, settings)
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Story:
         self._known: dict[str, Known] = {}
         self._steps = 0
 
-    def ask(self, operation_id: str, ids: dict[str, Any], body: Any) -> Answer:
+    def send_and_judge(self, operation_id: str, ids: dict[str, Any], body: Any) -> Answer:
         """Send one request of the story, judge its answer, and return it."""
         self._steps += 1
         # Generated metadata is often empty: the step number makes every update visible.

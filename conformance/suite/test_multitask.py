@@ -8,7 +8,7 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.events import data_of
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import UNDER_WAY, Run, Runs, message_contents
+from conformance.checks.runs import NOT_ENDED, Run, Runs, message_contents
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 
@@ -85,7 +85,7 @@ def test_interrupt_stops_the_first_run(given: ThreadsApi, given_runs: Runs, runs
     given_runs.join(second)
     assert_equal(runs.final_status(second), "success", "the status of the second run")
     status = runs.final_status(first)
-    assert_that(status not in (*UNDER_WAY, "success"), "the first run stopped", status)
+    assert_that(status not in (*NOT_ENDED, "success"), "the first run stopped", status)
 
 
 @requires("MULTITASK-05")
@@ -157,14 +157,14 @@ def test_an_awaited_run_stops_the_first(
     first = given_runs.start_long(thread)
     runs.run_by(way, thread, runs.body("agent", multitask_strategy="interrupt"))
     status = runs.final_status(first)
-    assert_that(status not in (*UNDER_WAY, "success"), "the first run stopped", status)
+    assert_that(status not in (*NOT_ENDED, "success"), "the first run stopped", status)
     statuses = given.context.eventually(
         lambda: [
             run.get("status")
             for run in given_runs.list_runs(thread)
             if run.get("run_id") != first.run_id
         ],
-        lambda shown: not set(map(str, shown)) & set(UNDER_WAY),
+        lambda shown: not set(map(str, shown)) & set(NOT_ENDED),
     )
     assert_equal(statuses, ["success"], "the status of the second run")
 
@@ -262,7 +262,7 @@ def test_an_enqueued_run_is_answered_with_its_own_output(
         events = runs.events(thread, "slow", "second", stream_mode="values", **members)
         output = (data_of(events, "values") or [None])[-1]
     answered = message_contents({"values": output})
-    if (shown := given_runs.final_status(first)) in UNDER_WAY:
+    if (shown := given_runs.final_status(first)) in NOT_ENDED:
         raise Blocked(f"the first run is {shown} after the second", by="MULTITASK-10")
     if "second" not in (said := message_contents(given.state(thread))):
         raise Blocked(f"the second run left nothing in the state: {said}", by="MULTITASK-10")
@@ -288,7 +288,7 @@ def _ask(client: ThreadsClient, way: str, thread: Thread, body: dict[str, Any]) 
 
 
 def _require_under_way(given_runs: Runs, run: Run) -> None:
-    if (shown := given_runs.status(run)) not in UNDER_WAY:
+    if (shown := given_runs.status(run)) not in NOT_ENDED:
         raise Blocked(f"the first run, which takes a second, is {shown} already")
 
 

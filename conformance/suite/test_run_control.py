@@ -18,7 +18,7 @@ from conformance.checks.expect import (
     moment_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
-from conformance.checks.runs import LONG_S, UNDER_WAY, Runs, message_contents, run_of
+from conformance.checks.runs import LONG_S, NOT_ENDED, Runs, message_contents, run_of
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.contract.api_constants import DEFAULT_LIST_OF_RUNS
 from conformance.contract.schemas import schema_members
@@ -58,7 +58,7 @@ def test_runs_are_listed_by_status(
         given_runs.run_to_end(thread, graph)
     by_status = context.eventually(
         lambda: {str(each.get("status")): each for each in given_runs.list_runs(thread)},
-        lambda shown: len(shown) == 2 and not shown.keys() & set(UNDER_WAY),
+        lambda shown: len(shown) == 2 and not shown.keys() & set(NOT_ENDED),
     )
     if len(by_status) != 2:
         shown = sorted(by_status)
@@ -124,7 +124,7 @@ def test_a_run_ends_with_success_or_error(
 def test_a_background_run_does_not_wait(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     run = given_runs.start(given.empty(), "slow", seconds=LONG_S)
     status = runs.status(run)
-    assert_that(status in UNDER_WAY, "a run that is pending or running", status)
+    assert_that(status in NOT_ENDED, "a run that is pending or running", status)
 
 
 @requires("RUN-CONTROL-09")
@@ -139,7 +139,7 @@ def test_joining_waits_for_the_end(
     runs.join(run)
     # Judged by the messages of the run: its status may follow its end a little later.
     said = message_contents(given.state(thread))
-    if given_runs.final_status(run, given.context.settings.run_timeout_s) in UNDER_WAY:
+    if given_runs.final_status(run, given.context.settings.run_timeout_s) in NOT_ENDED:
         raise Blocked("the run does not end")
     in_the_end = message_contents(given.state(thread))
     require_some([len(in_the_end) > 1], "the run said nothing")
@@ -340,7 +340,7 @@ def _statuses(runs: Runs, thread: Thread, context: CheckContext) -> list[Any]:
     """Return the statuses of a thread's runs, once none is pending or running."""
     return context.eventually(
         lambda: [run.get("status") for run in runs.list_runs(thread)],
-        lambda shown: not set(map(str, shown)) & set(UNDER_WAY),
+        lambda shown: not set(map(str, shown)) & set(NOT_ENDED),
     )
 
 

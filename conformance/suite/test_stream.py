@@ -18,7 +18,7 @@ from conformance.checks.events import (
 )
 from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import UNDER_WAY, Run, Runs, message_contents
+from conformance.checks.runs import NOT_ENDED, Run, Runs, message_contents
 from conformance.checks.views import Thread, id_of, real_messages_of
 from conformance.deployment.client import Answer
 from conformance.deployment.wire.stream_reading import is_event_stream
@@ -149,7 +149,7 @@ def test_the_stream_of_a_run_can_be_joined(given: ThreadsApi, given_runs: Runs, 
     thread = given.empty()
     run = given_runs.start(thread, "slow", seconds=2, stream_mode=["values"])
     values = data_of(runs.join_stream(run), "values")
-    if given_runs.final_status(run, given.context.settings.run_timeout_s) in UNDER_WAY:
+    if given_runs.final_status(run, given.context.settings.run_timeout_s) in NOT_ENDED:
         raise Blocked("the run does not end")
     said = message_contents({"values": given.state(thread)["values"]})[-1:]
     require_some(said, "the run left no message")

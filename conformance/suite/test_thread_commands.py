@@ -146,7 +146,7 @@ def test_they_are_numbered_in_their_order(
     given: ThreadsApi, given_commands: ThreadCommands, streams: ThreadStreams
 ) -> None:
     thread = given.empty()
-    with streams.subscribed_and_heard(
+    with streams.subscribed_with_event(
         thread, _CHANNELS, lambda: given_commands.run_to_end(thread, _GRAPH)
     ) as joined:
         shown = _after_another_run(given, given_commands, streams, thread, joined)
@@ -189,11 +189,11 @@ def test_they_are_of_the_channels_asked_for(
         given_commands.run_to_end(thread, _GRAPH)
 
     with ExitStack() as stack:
-        every = stack.enter_context(streams.subscribed_and_heard(thread, _CHANNELS, run))
+        every = stack.enter_context(streams.subscribed_with_event(thread, _CHANNELS, run))
         _after_another_run(given, given_commands, streams, thread, every)
         if channel not in map(_channel, _protocol(every.events)):
             raise Blocked(f"the runs have no events of the channel {channel}")
-        joined = stack.enter_context(streams.subscribed_and_heard(thread, [channel], run))
+        joined = stack.enter_context(streams.subscribed_with_event(thread, [channel], run))
         before = len(_protocol(joined.events))
         run()
         events = _protocol(streams.wait(joined, lambda events: len(_protocol(events)) > before))
@@ -210,7 +210,7 @@ def test_they_are_resumed_after_each(
     streams: ThreadStreams,
 ) -> None:
     thread = given.empty()
-    with given_streams.subscribed_and_heard(
+    with given_streams.subscribed_with_event(
         thread, _CHANNELS, lambda: given_commands.run_to_end(thread, _GRAPH)
     ) as joined:
         shown = _after_another_run(given, given_commands, given_streams, thread, joined)
@@ -294,7 +294,7 @@ def test_an_interrupt_is_told(
     given: ThreadsApi, given_commands: ThreadCommands, streams: ThreadStreams
 ) -> None:
     thread = given.empty()
-    with streams.subscribed_and_heard(
+    with streams.subscribed_with_event(
         thread,
         ["values", "input"],
         lambda: given_commands.run_to_end(thread, _GRAPH),
@@ -331,7 +331,7 @@ def test_the_last_values_are_the_state(
     given: ThreadsApi, given_commands: ThreadCommands, streams: ThreadStreams
 ) -> None:
     thread = given.empty()
-    with streams.subscribed_and_heard(
+    with streams.subscribed_with_event(
         thread, ["values"], lambda: given_commands.run_to_end(thread, _GRAPH)
     ) as joined:
         shown = _after_another_run(given, given_commands, streams, thread, joined)

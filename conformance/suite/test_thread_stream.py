@@ -19,12 +19,12 @@ from conformance.checks.events import (
 )
 from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import LONG_S, UNDER_WAY, Runs
+from conformance.checks.runs import LONG_S, NOT_ENDED, Runs
 from conformance.checks.thread_streams import (
+    COMPARED_MODES,
     FROM_THE_BEGINNING,
-    MODES,
     Joined,
-    OwnStreams,
+    RunStreams,
     ThreadStreams,
     named_data,
     of_modes,
@@ -39,7 +39,7 @@ from conformance.safe_text import excerpt
 _SOME_RUNS = 3
 #: The number of runs made to find events that share an id: by chance, where ids are timestamps.
 _RUNS = 4
-#: Stream modes besides those of `MODES` that have events of a graph without a model.
+#: Stream modes besides those of `COMPARED_MODES` that have events of a graph without a model.
 _FURTHER_MODES = ("tasks", "checkpoints")
 #: The requirement that a mode holds nothing else, by mode.
 _ALONE = {"lifecycle": "THREAD-STREAM-06", "state_update": "THREAD-STREAM-07"}
@@ -84,7 +84,7 @@ def test_it_holds_the_output_of_each_run(
         given_runs.run_by(way, thread, given_runs.body("agent", stream_mode=["values"]))
         return given.state(thread)["values"]
 
-    with streams.heard(thread, run) as joined:
+    with streams.joined_with_event(thread, run) as joined:
         outputs = [run(), run()]
         require_some(outputs, "the state has no values", "STATE-01")
         events = streams.wait(joined, lambda events: _holds_values(events, outputs[-1]))
@@ -114,8 +114,8 @@ def test_it_holds_the_events_of_the_runs_own_streams(
     given: ThreadsApi, given_runs: Runs, streams: ThreadStreams, modes: dict[str, str]
 ) -> None:
     thread = given.empty()
-    own = OwnStreams(thread, given_runs)
-    with streams.heard(thread, lambda: own.run("slow"), **modes) as joined:
+    own = RunStreams(thread, given_runs)
+    with streams.joined_with_event(thread, lambda: own.run("slow"), **modes) as joined:
         own.assert_shown(streams, joined, [*own.run("slow"), *own.run("slow")])
 
 
@@ -124,8 +124,8 @@ def test_it_holds_the_events_of_further_modes(
     given: ThreadsApi, given_runs: Runs, streams: ThreadStreams
 ) -> None:
     thread = given.empty()
-    own = OwnStreams(thread, given_runs, _FURTHER_MODES)
-    with streams.heard(thread, lambda: own.run("slow")) as joined:
+    own = RunStreams(thread, given_runs, _FURTHER_MODES)
+    with streams.joined_with_event(thread, lambda: own.run("slow")) as joined:
         own.assert_shown(streams, joined, [*own.run("slow"), *own.run("slow")])
 
 
@@ -160,20 +160,20 @@ def test_events_come_while_the_run_is_under_way(
     given: ThreadsApi, given_runs: Runs, streams: ThreadStreams
 ) -> None:
     thread = given.empty()
-    own = OwnStreams(thread, given_runs)
-    with streams.heard(thread, lambda: own.run("slow")) as joined:
+    own = RunStreams(thread, given_runs)
+    with streams.joined_with_event(thread, lambda: own.run("slow")) as joined:
         own.wait_for_last(streams, joined)
-        before = len(of_modes(joined.events, MODES))
-        run = given_runs.start(thread, "slow", seconds=LONG_S, stream_mode=[*MODES])
+        before = len(of_modes(joined.events, COMPARED_MODES))
+        run = given_runs.start(thread, "slow", seconds=LONG_S, stream_mode=[*COMPARED_MODES])
         come, status = given.context.eventually(
             # The events are read before the status: they must come before the run has ended.
-            lambda: (of_modes(joined.events, MODES)[before:], given_runs.status(run)),
-            lambda seen: bool(seen[0]) or seen[1] not in UNDER_WAY,
+            lambda: (of_modes(joined.events, COMPARED_MODES)[before:], given_runs.status(run)),
+            lambda seen: bool(seen[0]) or seen[1] not in NOT_ENDED,
             LONG_S,
         )
         streams.require_open(joined)
     told = f"{len(come)} events when the run is {status}"
-    assert_that(bool(come) and status in UNDER_WAY, "an event while the run is under way", told)
+    assert_that(bool(come) and status in NOT_ENDED, "an event while the run is under way", told)
 
 
 @requires("THREAD-STREAM-06")
@@ -183,14 +183,14 @@ def test_lifecycle_tells_of_starts_and_ends_alone(
     thread = given.empty()
 
     def run() -> None:
-        given_runs.run_to_end(thread, "agent", stream_mode=[*MODES])
+        given_runs.run_to_end(thread, "agent", stream_mode=[*COMPARED_MODES])
 
-    with streams.heard(thread, run, stream_modes="lifecycle") as joined:
+    with streams.joined_with_event(thread, run, stream_modes="lifecycle") as joined:
         before = len(joined.events)
         for _ in range(_SOME_RUNS):
             run()
         events = streams.wait(joined, lambda events: len(events) - before >= 2 * _SOME_RUNS)
-    assert_is(named_data(of_modes(events, MODES)), [], "the events of the runs' own modes")
+    assert_is(named_data(of_modes(events, COMPARED_MODES)), [], "the events of the runs' own modes")
     names = [each.name for each in events[before:]]
     assert_that(len(names) >= 2 * _SOME_RUNS, f"start and end of {_SOME_RUNS} runs", names)
 
@@ -201,7 +201,7 @@ def test_state_update_tells_of_state_updates_alone(
 ) -> None:
     thread = given.with_state()
     numbers = count(5)
-    with streams.heard(
+    with streams.joined_with_event(
         thread, lambda: given.append(thread, next(numbers)), stream_modes="state_update"
     ) as joined:
         # Without a run: its states may be shown as well, and could be taken for those of updates.
@@ -211,11 +211,11 @@ def test_state_update_tells_of_state_updates_alone(
             given.append(thread, next(numbers))
             events = streams.wait(joined, _more_than(before))
             assert_that(len(events) > before, "an event of an update", f"none of update {number}")
-        given_runs.run_to_end(thread, "agent", stream_mode=[*MODES])
+        given_runs.run_to_end(thread, "agent", stream_mode=[*COMPARED_MODES])
         before = len(joined.events)
         given.append(thread, next(numbers))
         events = streams.wait(joined, _more_than(before))
-    assert_is(named_data(of_modes(events, MODES)), [], "the events of a run's modes")
+    assert_is(named_data(of_modes(events, COMPARED_MODES)), [], "the events of a run's modes")
     assert_that(len(events) > before, "an event of an update after a run", f"{before} before it")
 
 
@@ -233,19 +233,25 @@ def test_it_is_joined_in_several_modes(
     thread = given.with_state()
     numbers = count(5)
 
-    def stir() -> None:
-        given_runs.run_to_end(thread, "agent", stream_mode=[*MODES])
+    def cause_event() -> None:
+        given_runs.run_to_end(thread, "agent", stream_mode=[*COMPARED_MODES])
         given.append(thread, next(numbers))
 
     with ExitStack() as stack:
         alone = [
-            _names(stack.enter_context(given_streams.heard(thread, stir, stream_modes=mode)).events)
+            _names(
+                stack.enter_context(
+                    given_streams.joined_with_event(thread, cause_event, stream_modes=mode)
+                ).events
+            )
             for mode in modes
         ]
         if alone[0] <= alone[1] or alone[1] <= alone[0]:
             raise Blocked("the events of the modes cannot be told apart by their names")
-        joined = stack.enter_context(streams.heard(thread, stir, stream_modes=[*modes]))
-        stir()
+        joined = stack.enter_context(
+            streams.joined_with_event(thread, cause_event, stream_modes=[*modes])
+        )
+        cause_event()
         names = set.union(*alone)
         events = streams.wait(joined, lambda events: names <= _names(events))
     # Compared by name only: what the events of a mode hold is judged by other checks.
@@ -275,23 +281,23 @@ def test_the_sdks_name_of_the_modes_is_understood(
     thread = given.with_state()
     numbers = count(5)
 
-    def stir() -> None:
-        given_runs.run_to_end(thread, "agent", stream_mode=[*MODES])
+    def cause_event() -> None:
+        given_runs.run_to_end(thread, "agent", stream_mode=[*COMPARED_MODES])
         given.append(thread, next(numbers))
 
     with (
-        given_streams.heard(thread, stir, stream_modes=mode) as published,
-        streams.heard(thread, stir, stream_mode=mode) as joined,
+        given_streams.joined_with_event(thread, cause_event, stream_modes=mode) as published,
+        streams.joined_with_event(thread, cause_event, stream_mode=mode) as joined,
     ):
         before = len(joined.events)
-        stir()
+        cause_event()
         names = _names(published.events)
         events = streams.wait(
             joined, lambda events: len(events) > before and names <= _names(events)
         )
-    if of_modes(published.events, MODES):
+    if of_modes(published.events, COMPARED_MODES):
         raise Blocked("the mode holds events of the runs by its published name", by=_ALONE[mode])
-    assert_is(named_data(of_modes(events, MODES)), [], "the events of a run's modes")
+    assert_is(named_data(of_modes(events, COMPARED_MODES)), [], "the events of a run's modes")
     missing = sorted(names - _names(events))
     assert_is(missing, [], "the events that are in a stream with stream_modes alone")
 
@@ -301,7 +307,7 @@ def test_it_is_read_from_its_beginning(
     given: ThreadsApi, given_runs: Runs, streams: ThreadStreams
 ) -> None:
     thread = given.empty()
-    own = OwnStreams(thread, given_runs, stream_resumable=True)
+    own = RunStreams(thread, given_runs, stream_resumable=True)
     for _ in range(2):
         own.run("slow")
     with streams.joined(thread, FROM_THE_BEGINNING) as joined:
@@ -314,8 +320,8 @@ def test_it_is_resumed_after_each_event(
     given: ThreadsApi, given_runs: Runs, given_streams: ThreadStreams, streams: ThreadStreams
 ) -> None:
     thread = given.empty()
-    own = OwnStreams(thread, given_runs, stream_resumable=True)
-    with given_streams.heard(thread, lambda: own.run("slow")) as joined:
+    own = RunStreams(thread, given_runs, stream_resumable=True)
+    with given_streams.joined_with_event(thread, lambda: own.run("slow")) as joined:
         judged = [*own.run("slow"), *own.run("slow")]
         shown = own.shown_or_blocked(given_streams, joined, judged)
         known = [each.id for each in joined.events]
@@ -330,7 +336,7 @@ def test_it_is_resumed_after_each_event(
             rest = [*shown[ids.index(event_id) + 1 :], *last]
             events = streams.wait(each, lambda events: own.ends_with_last(events))
             what = "the events after one of the stream"
-            assert_equal(named_data(of_modes(events, MODES)), named_data(rest), what)
+            assert_equal(named_data(of_modes(events, COMPARED_MODES)), named_data(rest), what)
 
 
 @requires("THREAD-STREAM-12")
@@ -338,8 +344,8 @@ def test_events_have_ids_of_their_own(
     given: ThreadsApi, given_runs: Runs, given_streams: ThreadStreams
 ) -> None:
     thread = given.empty()
-    own = OwnStreams(thread, given_runs, stream_resumable=True)
-    with given_streams.heard(thread, lambda: own.run("slow")) as joined:
+    own = RunStreams(thread, given_runs, stream_resumable=True)
+    with given_streams.joined_with_event(thread, lambda: own.run("slow")) as joined:
         judged = [each for _ in range(_RUNS) for each in own.run("slow")]
         shown = own.shown_or_blocked(given_streams, joined, judged)
     ids = [each.id for each in shown if each.id is not None]
@@ -353,8 +359,8 @@ def test_an_interrupt_and_what_resumes_it_are_in_one_stream(
     given: ThreadsApi, given_runs: Runs, streams: ThreadStreams
 ) -> None:
     thread = given.empty()
-    own = OwnStreams(thread, given_runs)
-    with streams.heard(thread, lambda: own.run("agent")) as joined:
+    own = RunStreams(thread, given_runs)
+    with streams.joined_with_event(thread, lambda: own.run("agent")) as joined:
         judged = own.run("interrupter")
         if given.get_settled(thread).get("status") != "interrupted":
             raise Blocked("the run was not interrupted", by="INTERRUPT-01")
@@ -367,8 +373,8 @@ def test_it_holds_nothing_of_other_threads(
     given: ThreadsApi, given_runs: Runs, streams: ThreadStreams
 ) -> None:
     thread, other = given.empty(), given.empty()
-    own, others = OwnStreams(thread, given_runs), OwnStreams(other, given_runs)
-    with streams.heard(thread, lambda: own.run("agent")) as joined:
+    own, others = RunStreams(thread, given_runs), RunStreams(other, given_runs)
+    with streams.joined_with_event(thread, lambda: own.run("agent")) as joined:
         others.run("agent")
         own.run("agent")
         events = named_data(own.wait_for_last(streams, joined))
@@ -383,7 +389,9 @@ def test_it_holds_the_error_of_a_failed_run(
     given: ThreadsApi, given_runs: Runs, streams: ThreadStreams
 ) -> None:
     thread = given.empty()
-    with streams.heard(thread, lambda: given_runs.run_to_end(thread, "agent")) as joined:
+    with streams.joined_with_event(
+        thread, lambda: given_runs.run_to_end(thread, "agent")
+    ) as joined:
         told = data_of(given_runs.events(thread, "failing"), "error")
         require_some(told, "the stream of the run holds no error", "STREAM-09")
         events = streams.wait(joined, lambda events: bool(data_of(events, "error")))

@@ -24,13 +24,13 @@ STORIES = {"quick": 2, "standard": 5, "thorough": 60}
 STEPS = {"quick": 6, "standard": 8, "thorough": 12}
 
 #: Sends an operation, by its id, for a thread (and checkpoint) with a body.
-Ask = Callable[[str, dict[str, Any], Any], Answer]
+Send = Callable[[str, dict[str, Any], Any], Answer]
 
 _NOWHERE = "http://deployment.invalid"
 
 
 def for_all_stories(
-    begin: Callable[[], Ask], without: dict[str, tuple[str, ...]], settings: Settings
+    begin: Callable[[], Send], without: dict[str, tuple[str, ...]], settings: Settings
 ) -> None:
     """Run generated stories, each of which begins with `create_thread`.
 
@@ -45,14 +45,14 @@ def for_all_stories(
         """One generated story."""
 
         def setup(self) -> None:
-            self.ask = begin()
+            self.send_and_judge = begin()
 
         def call(self, case: schemathesis.Case[Any], **_: Any) -> schemathesis.Response:
             """Send the request by our own client instead of that of schemathesis."""
             body = case.body if isinstance(case.body, dict) else None
             operation_id = str(case.operation.definition.raw["operationId"])
             with broken.record():
-                answer = self.ask(operation_id, dict(case.path_parameters), body)
+                answer = self.send_and_judge(operation_id, dict(case.path_parameters), body)
             return _response(case, answer)
 
         def validate_response(self, *_: Any, **__: Any) -> None:
