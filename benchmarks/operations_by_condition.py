@@ -80,7 +80,9 @@ class _Counting(Worker):
         made: list[tuple[str, int]] = []
         making: list[range] = []
 
-        def watched(right_make: conditions.Make, maker: conditions.Maker) -> conditions.Made:
+        def watched(
+            right_make: conditions.Make, maker: conditions.Maker
+        ) -> conditions.ThreadInCondition:
             begun = len(watcher.current.requests)
             thread = right_make(maker)
             ended = len(watcher.current.requests)

@@ -14,7 +14,7 @@ from conformance.checks import acts, conditions
 from conformance.checks.acts import ActContext
 from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
-from conformance.checks.conditions import Made
+from conformance.checks.conditions import ThreadInCondition
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.runs import Runs
 from conformance.checks.ways import assert_as_before, assert_gone, assert_ways_agree, shown_of
@@ -62,12 +62,12 @@ def test_conditions_are_settled_or_not() -> None:
 @pytest.mark.parametrize("acts_of", acts.CHANGING)
 def test_a_plain_thread_undergoes_every_change(given: ThreadsApi, acts_of: str) -> None:
     with Runs(given) as runs:
-        suite._apply_acts(ActContext(given, runs, Made(given.prepopulated())), acts_of)
+        suite._apply_acts(ActContext(given, runs, ThreadInCondition(given.prepopulated())), acts_of)
 
 
 def test_an_empty_thread_is_told_its_graph_before_its_state_is_updated(given: ThreadsApi) -> None:
     with Runs(given) as runs:
-        on = ActContext(given, runs, Made(given.empty()))
+        on = ActContext(given, runs, ThreadInCondition(given.empty()))
         acts.CHANGING["a state update"]["update_state"](on)
     assert given.state(on.made.thread)["values"]["messages"]
 
@@ -164,7 +164,7 @@ def test_a_request_that_is_not_refused_may_change_the_thread(
     def accepted(on: acts.Subject) -> Answer:
         return given.client.update(on.thread_id, {"metadata": {"changed": True}})
 
-    made = Made(given.prepopulated())
+    made = ThreadInCondition(given.prepopulated())
     monkeypatch.setitem(acts.REFUSED, "update", accepted)
     suite._assert_unchanged(given, made, (("update", accepted),), settles=True)
     assert given.context.notes == ["not refused: update"]

@@ -325,7 +325,7 @@ def test_node_ends_with_who_asked_even_in_a_flow() -> None:
     with answering(reply) as url:
         flow = load_flows()["get"]["js-sdk"]
         names = {"DEPLOYMENT_URL": url, "THREAD_ID": "t"}
-        node.ask({"program": flow.program(), "result": flow.result, "names": names})
+        node.send({"program": flow.program(), "result": flow.result, "names": names})
         assert asked.wait(PATIENT_S)
         assert node.process.stdin is not None
         node.process.stdin.close()

@@ -12,7 +12,7 @@ import pytest
 from conformance.checks import conditions
 from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
-from conformance.checks.conditions import Made
+from conformance.checks.conditions import ThreadInCondition
 from conformance.checks.kept_over_restart import (
     assert_same_states,
     assert_same_threads,
@@ -96,7 +96,7 @@ def test_what_settles_can_be_compared(given: ThreadsApi) -> None:
 def test_a_condition_that_cannot_be_made_is_left_out_and_named(
     refusal: Exception, given: ThreadsApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(_maker: object) -> Made:
+    def refused(_maker: object) -> ThreadInCondition:
         raise refusal
 
     monkeypatch.setitem(conditions.MAKERS, "pruned", refused)

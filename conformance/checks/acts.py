@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.conditions import UNSETTLED, Made, settled
+from conformance.checks.conditions import UNSETTLED, ThreadInCondition, settled
 from conformance.checks.outcomes import Blocked
 from conformance.checks.runs import NOT_ENDED, Run, Runs, run_of
 from conformance.checks.thread_commands import ThreadCommands
@@ -79,7 +79,7 @@ class Subject:
     """
 
     api: ThreadsApi
-    made: Made
+    made: ThreadInCondition
     checkpoint_id: str
     run_id: str
     join_returns_at_once: bool
@@ -95,7 +95,7 @@ class Subject:
         return self.run_id if self.join_returns_at_once else self.api.client.ownership.absent_id()
 
 
-def subject_of(api: ThreadsApi, made: Made, shown: Mapping[str, Any]) -> Subject:
+def subject_of(api: ThreadsApi, made: ThreadInCondition, shown: Mapping[str, Any]) -> Subject:
     """Return the subject of acts for a thread; `shown` is the result of `ways.shown_of` for it."""
     absent = api.client.ownership.absent_id
     states, listed = (shown[each][1] for each in ("history", "run_list"))
@@ -174,7 +174,7 @@ class ActContext:
 
     api: ThreadsApi
     runs: Runs
-    made: Made
+    made: ThreadInCondition
 
 
 Act = Callable[[ActContext], object]
@@ -315,7 +315,7 @@ def stop(way: str, on: ActContext) -> None:
         raise Blocked("no run is listed as under way", by="RUN-CONTROL-02")
     STOPPING[way](on.api.client, runs)
     for each in runs:
-        if (status := on.runs.status_at_the_end(each)) in NOT_ENDED:
+        if (status := on.runs.status_once_ended_or_deleted(each)) in NOT_ENDED:
             raise Blocked(f"a run that was stopped is {status}", by="CANCEL-01")
 
 

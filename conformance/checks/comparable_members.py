@@ -38,7 +38,7 @@ def lasting_members(states: Iterable[State]) -> list[dict[str, Any]]:
             "parent_checkpoint_id": parent_id_of(state),
             **{name: state.get(name) for name in _LASTING},
         }
-        for state in contract_of_each(states)
+        for state in contract_members_of_each(states)
     ]
 
 
@@ -64,7 +64,7 @@ def published_state(state: State) -> State:
     return _with_states_of_tasks(shown, published_state)
 
 
-def contract_of(state: State) -> State:
+def contract_members(state: State) -> State:
     """Return the part of a state that must not differ between two reads.
 
     These are its published members, and of its metadata `source`, `step` and `parents`: the rest
@@ -78,9 +78,9 @@ def contract_of(state: State) -> State:
     return shown
 
 
-def contract_of_each(states: Iterable[State]) -> list[State]:
+def contract_members_of_each(states: Iterable[State]) -> list[State]:
     """Return the part of each state that must not differ between two reads."""
-    return [contract_of(each) for each in states]
+    return [contract_members(each) for each in states]
 
 
 def masked_states(history: History, copied_from: str | None = None) -> list[State]:
@@ -192,11 +192,11 @@ def shows_its_state(thread: Any, state: Any) -> bool:
     if not (isinstance(thread, dict) and isinstance(state, dict)):
         return True
     values, interrupts = thread.get("values"), thread.get("interrupts")
-    asking = any(each.get("interrupts") for each in _tasks_of(state))
+    has_interrupts = any(each.get("interrupts") for each in _tasks_of(state))
     return (
         thread.get("status") != "busy"
         and (values is None or "values" not in state or same_json(values, state["values"]))
-        and (interrupts is None or not state or holds_no_data(interrupts) is not asking)
+        and (interrupts is None or not state or holds_no_data(interrupts) is not has_interrupts)
     )
 
 

@@ -41,7 +41,7 @@ _ANSWER = {"messages": [{"type": "ai", "content": "answered for the node"}]}
 
 
 @dataclass(frozen=True)
-class Made:
+class ThreadInCondition:
     """A thread in a condition, and what is known of it.
 
     `status` is the status that the thread must show by the sources, None where no source says.
@@ -64,7 +64,7 @@ class Maker:
     runs: Runs
 
 
-Make = Callable[[Maker], Made]
+Make = Callable[[Maker], ThreadInCondition]
 #: The function of each condition by its name.
 MAKERS: dict[str, Make] = {}
 
@@ -98,7 +98,7 @@ def in_conditions(*wanted: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("condition", [pytest.param(_known(each)) for each in wanted])
 
 
-def make(name: str, given: ThreadsApi, runs: Runs) -> Made:
+def make(name: str, given: ThreadsApi, runs: Runs) -> ThreadInCondition:
     """Make a thread in that condition, and wait until it is no longer busy if `settles` says so."""
     made = MAKERS[name](Maker(given, runs))
     if made.settles:
@@ -106,7 +106,7 @@ def make(name: str, given: ThreadsApi, runs: Runs) -> Made:
     return made
 
 
-def make_shown(name: str, given: ThreadsApi, runs: Runs) -> Made:
+def make_shown(name: str, given: ThreadsApi, runs: Runs) -> ThreadInCondition:
     """Make a thread in that condition; `Blocked` unless it shows the status that it should have."""
     made = make(name, given, runs)
     if made.status is not None:
@@ -128,46 +128,48 @@ def _known(name: str) -> str:
 
 
 @condition("empty")
-def empty(maker: Maker) -> Made:
+def empty(maker: Maker) -> ThreadInCondition:
     """Create a thread and nothing more."""
-    return Made(maker.given.empty())
+    return ThreadInCondition(maker.given.empty())
 
 
 @condition("with metadata")
-def with_metadata(maker: Maker) -> Made:
+def with_metadata(maker: Maker) -> ThreadInCondition:
     """Create an empty thread with metadata of several types."""
-    return Made(maker.given.empty(metadata={"colour": "red", "size": 3, "deep": {"er": [1]}}))
+    return ThreadInCondition(
+        maker.given.empty(metadata={"colour": "red", "size": 3, "deep": {"er": [1]}})
+    )
 
 
 @condition("with a ttl")
-def with_a_ttl(maker: Maker) -> Made:
+def with_a_ttl(maker: Maker) -> ThreadInCondition:
     """Create a thread with a state and a time to live."""
-    return Made(maker.given.with_state(ttl={"ttl": _TTL_MINUTES}))
+    return ThreadInCondition(maker.given.with_state(ttl={"ttl": _TTL_MINUTES}))
 
 
 @condition("prepopulated")
-def prepopulated(maker: Maker) -> Made:
+def prepopulated(maker: Maker) -> ThreadInCondition:
     """Create a thread by supersteps up to the end of its graph."""
-    return Made(maker.given.prepopulated())
+    return ThreadInCondition(maker.given.prepopulated())
 
 
 @condition("stopped midway")
-def stopped_midway(maker: Maker) -> Made:
+def stopped_midway(maker: Maker) -> ThreadInCondition:
     """Create a thread by supersteps that leave a node next; no source says its status."""
     steps = [numbered(each, 1) for each in maker.given.context.graph().supersteps]
-    return Made(maker.given.prepopulated(steps[:-1]), status=None)
+    return ThreadInCondition(maker.given.prepopulated(steps[:-1]), status=None)
 
 
 @condition("updated")
-def updated(maker: Maker) -> Made:
+def updated(maker: Maker) -> ThreadInCondition:
     """Update the state of a prepopulated thread."""
     thread = maker.given.prepopulated()
     maker.given.append(thread, 2)
-    return Made(thread)
+    return ThreadInCondition(thread)
 
 
 @condition("updated with null")
-def updated_with_null(maker: Maker) -> Made:
+def updated_with_null(maker: Maker) -> ThreadInCondition:
     """Write null to the keys of the state that an update replaces, if the graph has any."""
     given = maker.given
     graph = given.context.graph()
@@ -181,152 +183,152 @@ def updated_with_null(maker: Maker) -> Made:
         given.update_state(thread, **update)
     if None not in _object(given.state(thread).get("values")).values():
         given.context.note("the graph keeps no null in its state: updated without")
-    return Made(thread)
+    return ThreadInCondition(thread)
 
 
 @condition("forked")
-def forked(maker: Maker) -> Made:
+def forked(maker: Maker) -> ThreadInCondition:
     """Update the state of a prepopulated thread at its oldest checkpoint."""
     thread = maker.given.prepopulated()
     maker.given.append(thread, 2)
     _fork(maker, thread, states_of(maker.given, thread)[-1])
-    return Made(thread, status=None)
+    return ThreadInCondition(thread, status=None)
 
 
 @condition("forked and pruned")
-def forked_and_pruned(maker: Maker) -> Made:
+def forked_and_pruned(maker: Maker) -> ThreadInCondition:
     """Prune a forked thread to its newest state, which is not that of the highest step."""
     thread = forked(maker).thread
     maker.given.prune(thread, **_KEEP_LATEST)
-    return Made(thread, status=None)
+    return ThreadInCondition(thread, status=None)
 
 
 @condition("pruned")
-def pruned(maker: Maker) -> Made:
+def pruned(maker: Maker) -> ThreadInCondition:
     """Prune a thread of several states to its newest state."""
     thread = maker.given.prepopulated()
     maker.given.prune(thread, **_KEEP_LATEST)
-    return Made(thread)
+    return ThreadInCondition(thread)
 
 
 @condition("deleted and made again")
-def deleted_and_made_again(maker: Maker) -> Made:
+def deleted_and_made_again(maker: Maker) -> ThreadInCondition:
     """Create a thread under the id of a deleted one that had a state and other metadata."""
     given = maker.given
     thread_id = given.draw_id()
     given.delete(given.with_state(thread_id=thread_id, metadata={"colour": "old"}))
-    return Made(given.prepopulated(thread_id=thread_id, metadata={"colour": "new"}))
+    return ThreadInCondition(given.prepopulated(thread_id=thread_id, metadata={"colour": "new"}))
 
 
 # Runs to the end
 
 
 @condition("run once")
-def run_once(maker: Maker) -> Made:
+def run_once(maker: Maker) -> ThreadInCondition:
     """Run the graph on an empty thread."""
     thread = maker.given.empty()
     maker.given.run(thread)
-    return Made(thread)
+    return ThreadInCondition(thread)
 
 
 @condition("run twice")
-def run_twice(maker: Maker) -> Made:
+def run_twice(maker: Maker) -> ThreadInCondition:
     """Run the graph twice, one run after the other."""
     thread = run_once(maker).thread
     maker.given.run(thread, 2)
-    return Made(thread)
+    return ThreadInCondition(thread)
 
 
 @condition("run and updated")
-def run_and_updated(maker: Maker) -> Made:
+def run_and_updated(maker: Maker) -> ThreadInCondition:
     """Update the state of a thread that was run."""
     thread = run_once(maker).thread
     maker.given.append(thread, 2)
-    return Made(thread)
+    return ThreadInCondition(thread)
 
 
 @condition("run and forked")
-def run_and_forked(maker: Maker) -> Made:
+def run_and_forked(maker: Maker) -> ThreadInCondition:
     """Update the state of a thread that was run at its oldest checkpoint."""
     thread = run_once(maker).thread
     _fork(maker, thread, states_of(maker.given, thread)[-1])
-    return Made(thread, status=None)
+    return ThreadInCondition(thread, status=None)
 
 
 @condition("failed")
-def failed(maker: Maker) -> Made:
+def failed(maker: Maker) -> ThreadInCondition:
     """Run a graph that raises an exception, on a thread that has a state."""
     thread = maker.given.prepopulated()
     maker.runs.run_to_end(thread, "failing")
-    return Made(thread, status="error")
+    return ThreadInCondition(thread, status="error")
 
 
 @condition("failed and recovered")
-def failed_and_recovered(maker: Maker) -> Made:
+def failed_and_recovered(maker: Maker) -> ThreadInCondition:
     """Run a graph to its end on a thread whose run failed."""
     thread = failed(maker).thread
     maker.given.run(thread)
-    return Made(thread)
+    return ThreadInCondition(thread)
 
 
 # Interrupted threads
 
 
 @condition("asking")
-def asking(maker: Maker) -> Made:
+def interrupted(maker: Maker) -> ThreadInCondition:
     """Run a graph that calls interrupt()."""
-    return _asked(maker, maker.given.empty(), "interrupter")
+    return _run_to_interrupt(maker, maker.given.empty(), "interrupter")
 
 
 @condition("asking again")
-def asking_again(maker: Maker) -> Made:
+def interrupted_again(maker: Maker) -> ThreadInCondition:
     """Answer the first interrupt, and run the graph to an interrupt again."""
-    thread = asking(maker).thread
+    thread = interrupted(maker).thread
     maker.runs.resume(thread, "interrupter", "the first answer")
-    return _asked(maker, thread, "interrupter")
+    return _run_to_interrupt(maker, thread, "interrupter")
 
 
 @condition("asking in a subgraph")
-def asking_in_a_subgraph(maker: Maker) -> Made:
+def interrupted_in_a_subgraph(maker: Maker) -> ThreadInCondition:
     """Run a graph whose subgraph calls interrupt()."""
-    return _asked(maker, maker.given.empty(), "nested")
+    return _run_to_interrupt(maker, maker.given.empty(), "nested")
 
 
 @condition("asking and pruned")
-def asking_and_pruned(maker: Maker) -> Made:
+def interrupted_and_pruned(maker: Maker) -> ThreadInCondition:
     """Prune an interrupted thread to its newest state."""
-    made = asking_again(maker)
+    made = interrupted_again(maker)
     maker.given.prune(made.thread, **_KEEP_LATEST)
     return made
 
 
 @condition("answered")
-def answered(maker: Maker) -> Made:
+def answered(maker: Maker) -> ThreadInCondition:
     """Answer the interrupt by a run that resumes."""
-    thread = asking(maker).thread
+    thread = interrupted(maker).thread
     maker.runs.resume(thread, "interrupter", "yes")
-    return Made(thread)
+    return ThreadInCondition(thread)
 
 
 @condition("answered by an update")
-def answered_by_an_update(maker: Maker) -> Made:
+def answered_by_an_update(maker: Maker) -> ThreadInCondition:
     """Update the state as the interrupted node, which leaves no node next."""
-    made = asking(maker)
+    made = interrupted(maker)
     (asked,) = _next(maker.given.state(made.thread))
     maker.given.update_state(made.thread, values=_ANSWER, as_node=asked)
     if left := maker.given.state(made.thread).get("next"):
         raise Blocked(f"after the update as {asked} {left} is next")
-    return Made(made.thread)
+    return ThreadInCondition(made.thread)
 
 
 @condition("stopped before a node")
-def stopped_before_a_node(maker: Maker) -> Made:
+def stopped_before_a_node(maker: Maker) -> ThreadInCondition:
     """Run a graph up to a breakpoint before its second node."""
     return _stopped(maker, "interrupt_before", second=True)
 
 
 @condition("stopped after a node")
-def stopped_after_a_node(maker: Maker) -> Made:
+def stopped_after_a_node(maker: Maker) -> ThreadInCondition:
     """Run a graph up to a breakpoint after its first node."""
     return _stopped(maker, "interrupt_after", second=False)
 
@@ -335,67 +337,69 @@ def stopped_after_a_node(maker: Maker) -> Made:
 
 
 @condition("cancelled")
-def cancelled(maker: Maker) -> Made:
+def cancelled(maker: Maker) -> ThreadInCondition:
     """Cancel a running run, on a thread that has a state, by the action interrupt."""
-    return _ended(maker, "interrupt")
+    return _cancelled(maker, "interrupt")
 
 
 @condition("rolled back")
-def rolled_back(maker: Maker) -> Made:
+def rolled_back(maker: Maker) -> ThreadInCondition:
     """Cancel a running run, on a thread that has a state, by the action rollback."""
-    return _ended(maker, "rollback")
+    return _cancelled(maker, "rollback")
 
 
 @condition("with a run deleted")
-def with_a_run_deleted(maker: Maker) -> Made:
+def with_a_run_deleted(maker: Maker) -> ThreadInCondition:
     """Run the graph twice, and delete the later run; no source says which status results."""
     thread = run_once(maker).thread
     run = maker.runs.start(thread, "agent")
     maker.runs.join(run)
     maker.runs.delete(run)
-    return Made(thread, status=None)
+    return ThreadInCondition(thread, status=None)
 
 
 # Runs that have not ended
 
 
 @condition("running")
-def running(maker: Maker) -> Made:
+def running(maker: Maker) -> ThreadInCondition:
     """Start a run that is still running when a check has read the thread."""
     thread = maker.given.empty()
-    return Made(thread, status="busy", run=maker.runs.start_long(thread), settles=False)
+    return ThreadInCondition(
+        thread, status="busy", run=maker.runs.start_long(thread), settles=False
+    )
 
 
 @condition("running with a run waiting")
-def running_with_a_run_waiting(maker: Maker) -> Made:
+def running_with_a_run_waiting(maker: Maker) -> ThreadInCondition:
     """Enqueue a run behind one that is running."""
     made = running(maker)
     waiting = maker.runs.start(made.thread, "agent", multitask_strategy="enqueue")
-    return Made(made.thread, status="busy", run=waiting, settles=False)
+    return ThreadInCondition(made.thread, status="busy", run=waiting, settles=False)
 
 
 @condition("with a run to come")
-def with_a_run_to_come(maker: Maker) -> Made:
+def with_a_run_to_come(maker: Maker) -> ThreadInCondition:
     """Create a run that begins later; no source says whether the thread is busy until then."""
     thread = maker.given.prepopulated()
     run = maker.runs.start(thread, "agent", after_seconds=FAR_S)
     if (status := maker.runs.status(run)) != "pending":
         raise Blocked(f"a run with after_seconds is {status}", by="RUN-CONTROL-15")
-    return Made(thread, status=None, run=run, settles=False)
+    return ThreadInCondition(thread, status=None, run=run, settles=False)
 
 
 # Copies
 
 
 def _copied(name: str, times: int = 1) -> Make:
-    def copy(maker: Maker) -> Made:
+    def copy(maker: Maker) -> ThreadInCondition:
         source = MAKERS[name](maker)
         thread = source.thread
         for _ in range(times):
             thread = maker.given.copy(thread)
         # No document says whether a copy is in error or interrupted as its source is.
         status = "idle" if source.status == "idle" else None
-        return Made(thread, status, source.thread)
+        return ThreadInCondition(thread, status, source.thread)
 
     return copy
 
@@ -409,14 +413,14 @@ for _name in ("empty", "forked", "asking"):
 # Parts of conditions
 
 
-def _asked(maker: Maker, thread: Thread, graph: str) -> Made:
+def _run_to_interrupt(maker: Maker, thread: Thread, graph: str) -> ThreadInCondition:
     maker.runs.run_to_end(thread, graph)
     if len(_next(maker.given.state(thread))) != 1:
         raise Blocked(f"the graph {graph} leaves no one node next", by="INTERRUPT-02")
-    return Made(thread, status="interrupted")
+    return ThreadInCondition(thread, status="interrupted")
 
 
-def _stopped(maker: Maker, option: str, *, second: bool) -> Made:
+def _stopped(maker: Maker, option: str, *, second: bool) -> ThreadInCondition:
     nodes = _nodes_of_slow(maker)
     thread = maker.given.empty()
     stop: dict[str, Any] = {option: [nodes[1 if second else 0]]}
@@ -424,7 +428,7 @@ def _stopped(maker: Maker, option: str, *, second: bool) -> Made:
     if (left := _next(maker.given.state(thread))) != [nodes[1]]:
         by = "INTERRUPT-13" if second else "INTERRUPT-14"
         raise Blocked(f"the run with {option} leaves {left} next", by=by)
-    return Made(thread, status="interrupted")
+    return ThreadInCondition(thread, status="interrupted")
 
 
 def _nodes_of_slow(maker: Maker) -> list[str]:
@@ -434,12 +438,12 @@ def _nodes_of_slow(maker: Maker) -> list[str]:
     return nodes_of(History(id_of(thread), maker.given.page(thread, limit=20)))
 
 
-def _ended(maker: Maker, action: str) -> Made:
+def _cancelled(maker: Maker, action: str) -> ThreadInCondition:
     thread = maker.given.prepopulated()
     before = len(maker.given.page(thread, limit=20))
     run = maker.runs.start_long(thread)
     maker.runs.cancel(run, action, wait=False)
-    if (status := maker.runs.status_at_the_end(run)) in NOT_ENDED:
+    if (status := maker.runs.status_once_ended_or_deleted(run)) in NOT_ENDED:
         raise Blocked(f"a run that was cancelled is {status}", by="CANCEL-01")
     if action == "rollback":
         left = maker.given.context.eventually(
@@ -448,7 +452,7 @@ def _ended(maker: Maker, action: str) -> Made:
         if left > before:
             raise Blocked("a run that was rolled back leaves states", by="CANCEL-05")
     # CANCEL-12 judges that such a thread is no longer busy: that is not waited for here.
-    return Made(thread, status=None, run=run, settles=False)
+    return ThreadInCondition(thread, status=None, run=run, settles=False)
 
 
 def _fork(maker: Maker, thread: Thread, at: State) -> None:

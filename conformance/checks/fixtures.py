@@ -16,7 +16,7 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
 from conformance.checks.client_flows import Flows
 from conformance.checks.crons import Crons
-from conformance.checks.outcomes import NotAskedFor, NotRun
+from conformance.checks.outcomes import NotRun, OptionNotGiven
 from conformance.checks.require_declared import own_document, require_claim
 from conformance.checks.restarts import NOT_RESTARTED, Restart
 from conformance.checks.runs import Runs
@@ -186,7 +186,7 @@ def given_crons(given: ThreadsApi) -> Iterator[Crons]:
 def restart(bound: WorkerResources, given: ThreadsApi) -> Restart:
     """Return the function that ends the deployment and starts it again; `NotRun` unless allowed."""
     if bound.restarter is None:
-        raise NotAskedFor(NOT_RESTARTED)
+        raise OptionNotGiven(NOT_RESTARTED)
     bound.restarter.require_there()
     return Restart(bound.restarter, bound.connection, given)
 

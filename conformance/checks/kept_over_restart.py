@@ -9,7 +9,7 @@ from conformance.checks import conditions
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import published_members
 from conformance.checks.comparison_count import count_comparison
-from conformance.checks.conditions import Made
+from conformance.checks.conditions import ThreadInCondition
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, difference_kinds
 from conformance.checks.runs import Runs
 from conformance.checks.views import History, State, Thread, has_data
@@ -75,12 +75,14 @@ def assert_same_threads(after: dict[str, Any], before: dict[str, Any]) -> None:
         )
 
 
-def make_in_conditions(names: Iterable[str], given: ThreadsApi, runs: Runs) -> dict[str, Made]:
+def make_in_conditions(
+    names: Iterable[str], given: ThreadsApi, runs: Runs
+) -> dict[str, ThreadInCondition]:
     """Make a thread in each condition that the deployment can make; a note names the others.
 
     If none can be made, raise the last refusal.
     """
-    made: dict[str, Made] = {}
+    made: dict[str, ThreadInCondition] = {}
     refused: Exception | None = None
     for name in names:
         try:

@@ -17,7 +17,7 @@ from conformance.checks.crons import Crons
 from conformance.checks.every_operation import Send, Targets, every_operation
 from conformance.checks.expect import assert_that, published_part
 from conformance.checks.messages import values_with_text
-from conformance.checks.outcomes import Blocked, NotAskedFor, PromiseBroken, Unsupported
+from conformance.checks.outcomes import Blocked, OptionNotGiven, PromiseBroken, Unsupported
 from conformance.checks.runs import Runs
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.contract.api_constants import LONGEST_PAGE
@@ -128,7 +128,7 @@ def intruder(
 ) -> Iterator[Intruder]:
     """Yield an intruder with a `none`, `wrong` or `cut` credential, and a thread to try it on."""
     if not settings.protected:
-        raise NotAskedFor(NOT_PROTECTED)
+        raise OptionNotGiven(NOT_PROTECTED)
     client = connection.client_with(CREDENTIALS[kind](settings))
     with Crons(given) as crons:
         thread = given.with_state()
@@ -207,7 +207,7 @@ def tenants(
     In the end, the threads that the other tenant made are deleted.
     """
     if not settings.other_headers:
-        raise NotAskedFor(NO_OTHER_TENANT)
+        raise OptionNotGiven(NO_OTHER_TENANT)
     ours, theirs = (
         connection.client_with(headers)
         for headers in (own_headers(settings), other_credentials(settings))

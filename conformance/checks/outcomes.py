@@ -89,7 +89,7 @@ class NotRun(Exception):  # noqa: N818
     """A program that the check needs is not installed; the message says what to install."""
 
 
-class NotAskedFor(NotRun):
+class OptionNotGiven(NotRun):
     """The user did not give an option that the check needs; the message names it."""
 
 

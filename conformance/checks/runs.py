@@ -154,7 +154,7 @@ class Runs:
             raise Blocked("a slow run does not show its first states while it is under way")
         return run
 
-    def leave(self, thread: Thread, way: str, seconds: float, **members: Any) -> Run:
+    def start_and_disconnect(self, thread: Thread, way: str, seconds: float, **members: Any) -> Run:
         """Start a slow run by `wait` or `stream`, disconnect once it is running, and return it.
 
         `Blocked` if the run is answered before the client disconnects, or if it is not listed.
@@ -163,18 +163,20 @@ class Runs:
         body = self.body("slow", seconds=seconds, **members)
         send = {"wait": self._client.run_wait, "stream": self._client.run_stream}[way]
         cut = threading.Event()
-        asking = start(lambda: send(id_of(thread), body, cut=cut))
+        pending_answer = start(lambda: send(id_of(thread), body, cut=cut))
         try:
             shown = self._context.eventually(
                 lambda: self.list_runs(thread),
-                lambda shown: asking.done() or [run.get("status") for run in shown] == ["running"],
+                lambda shown: (
+                    pending_answer.done() or [run.get("status") for run in shown] == ["running"]
+                ),
                 self._context.settings.run_timeout_s,
             )
         finally:
             cut.set()
-            wait_for([asking])
+            wait_for([pending_answer])
         with contextlib.suppress(CutError):
-            self._api.ensure_success(asking.result(), thread)
+            self._api.ensure_success(pending_answer.result(), thread)
             raise Blocked("a slow run is answered before its client leaves")
         run = run_of(shown[0]) if shown else None
         if run is None:
@@ -216,13 +218,13 @@ class Runs:
         if status not in NOT_ENDED and run in self._started:
             self._started.remove(run)
 
-    def final_status(self, run: Run, within_s: float | None = None) -> Any:
+    def status_once_ended(self, run: Run, within_s: float | None = None) -> Any:
         """Wait until the run has ended, up to `within_s` seconds, and return its status."""
         return self._context.eventually(
             lambda: self.status(run), lambda status: status not in NOT_ENDED, within_s
         )
 
-    def status_at_the_end(self, run: Run, within_s: float | None = None) -> Any:
+    def status_once_ended_or_deleted(self, run: Run, within_s: float | None = None) -> Any:
         """Wait until the run has ended and return its status, or None if it is deleted by then.
 
         The deadline is `within_s` seconds, and at most that of a run, which is the default: a
@@ -244,7 +246,7 @@ class Runs:
             longest if within_s is None else min(within_s, longest),
         )
 
-    def begun(self, run: Run) -> Any:
+    def wait_for_begin(self, run: Run) -> Any:
         """Wait until the run is no longer pending, and return its status."""
         return self._context.eventually(
             lambda: self.status(run),
@@ -271,7 +273,7 @@ class Runs:
         """
         answer = self._client.run_join(run.thread_id, run.run_id)
         body = self._api.ensure_success(answer, _thread(run)).body
-        if self._api.arranging and (shown := self.final_status(run)) in NOT_ENDED:
+        if self._api.arranging and (shown := self.status_once_ended(run)) in NOT_ENDED:
             raise Blocked(f"join answers while the run is {shown}", by="RUN-CONTROL-09")
         return body
 

@@ -60,5 +60,5 @@ class ThreadCommands:
         )
         runs = [run for each in listed if (run := run_of(each)) is not None]
         for run in runs:
-            self._runs.final_status(run, self._api.context.settings.run_timeout_s)
+            self._runs.status_once_ended(run, self._api.context.settings.run_timeout_s)
         return runs

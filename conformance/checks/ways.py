@@ -29,7 +29,7 @@ _TIMES = ("updated_at", "state_updated_at")
 
 
 @dataclass(frozen=True)
-class Ways:
+class Reads:
     """What different ways to read one thread show; `found` is None if no search finds it."""
 
     shown: Thread
@@ -47,7 +47,7 @@ def get_caught_up(api: ThreadsApi, thread: Thread) -> Thread:
     )
 
 
-def ask_all(api: ThreadsApi, thread: Thread) -> Ways:
+def read_all_ways(api: ThreadsApi, thread: Thread) -> Reads:
     """Read the thread by GET, its state, its history by POST, and a search for its status."""
     shown = api.get(thread)
     state = api.state(thread)
@@ -58,7 +58,7 @@ def ask_all(api: ThreadsApi, thread: Thread) -> Ways:
         for each in api.list_of(api.client.search(body))
         if each.get("thread_id") == id_of(thread)
     ]
-    return Ways(shown, state, newest, found[0] if found else None)
+    return Reads(shown, state, newest, found[0] if found else None)
 
 
 def assert_ways_agree(api: ThreadsApi, thread: Thread) -> None:
@@ -68,26 +68,26 @@ def assert_ways_agree(api: ThreadsApi, thread: Thread) -> None:
     GET and the state show some, and the newest state of the history if it has one.
     """
 
-    def agrees(ways: Ways) -> bool:
+    def agrees(reads: Reads) -> bool:
         try:
-            _assert_agree(ways)
+            _assert_agree(reads)
         except PromiseBroken:
             return False
-        return ways.shown.get("status") != "busy"
+        return reads.shown.get("status") != "busy"
 
-    _assert_agree(api.context.eventually(lambda: ask_all(api, thread), agrees))
+    _assert_agree(api.context.eventually(lambda: read_all_ways(api, thread), agrees))
 
 
-def _assert_agree(ways: Ways) -> None:
-    values = ways.state.get("values")
-    if ways.shown.get("values") is not None and has_data(values):
-        assert_equal(ways.shown["values"], values, "the values of the thread")
-    if ways.newest:
-        assert_equal(*shown_by_both(ways.state, ways.newest[0]), "the state of the thread")
-    status = ways.shown.get("status")
-    assert_that(ways.found is not None, f"found by its status {status}", "not found")
-    if ways.found is not None:
-        assert_same_thread(ways.found, ways.shown, "the thread found")
+def _assert_agree(reads: Reads) -> None:
+    values = reads.state.get("values")
+    if reads.shown.get("values") is not None and has_data(values):
+        assert_equal(reads.shown["values"], values, "the values of the thread")
+    if reads.newest:
+        assert_equal(*shown_by_both(reads.state, reads.newest[0]), "the state of the thread")
+    status = reads.shown.get("status")
+    assert_that(reads.found is not None, f"found by its status {status}", "not found")
+    if reads.found is not None:
+        assert_same_thread(reads.found, reads.shown, "the thread found")
 
 
 def assert_gone(api: ThreadsApi, thread: Thread) -> None:

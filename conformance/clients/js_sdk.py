@@ -46,7 +46,7 @@ class JsSdk:
             self._node.close()
             self._node = Node(self._folder)
             self._node.answer(_STARTS_WITHIN_S)
-        self._node.ask({"program": program, "result": flow.result, "names": dict(names)})
+        self._node.send({"program": program, "result": flow.result, "names": dict(names)})
         answer = self._node.answer(self._deadline_s)
         if "error" in answer:
             raise FlowFailedError(error_excerpt(answer["error"]))
@@ -82,7 +82,7 @@ class Node:
         )
         self._reader.start()
 
-    def ask(self, request: dict[str, Any]) -> None:
+    def send(self, request: dict[str, Any]) -> None:
         """Send one line; if the process has ended, `answer` reports it."""
         assert self.process.stdin is not None
         with suppress(OSError):

@@ -19,7 +19,7 @@ from _pytest.runner import runtestprotocol
 from conformance.checks import comparison_count
 from conformance.checks.fixtures import CONTEXT, RESOURCES, WorkerResources
 from conformance.checks.generators.hypothesis_setup import set_up_hypothesis
-from conformance.checks.outcomes import NotAskedFor
+from conformance.checks.outcomes import OptionNotGiven
 from conformance.contract.catalogue import PROFILES, CatalogueError, load_catalogue
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict, worst
@@ -313,7 +313,7 @@ class Checks:
                 report.longrepr = found.failure.message
             if (
                 found.verdict is Verdict.UNSUPPORTED
-                or isinstance(call.excinfo.value, NotAskedFor | DisposableOnlyRefusal)
+                or isinstance(call.excinfo.value, OptionNotGiven | DisposableOnlyRefusal)
                 or self._is_optional(found)
             ):
                 report.outcome = "skipped"

@@ -32,7 +32,7 @@ from conformance.checks.comparison_count import count_judgement
 from conformance.checks.conditions import (
     PRUNED,
     UNSETTLED,
-    Made,
+    ThreadInCondition,
     in_conditions,
     make,
     names,
@@ -44,10 +44,10 @@ from conformance.checks.runs import Runs
 from conformance.checks.views import id_of
 from conformance.checks.ways import (
     Shown,
-    ask_all,
     assert_as_before,
     assert_gone,
     assert_ways_agree,
+    read_all_ways,
     shown_of,
 )
 from conformance.deployment.client import Answer
@@ -147,13 +147,13 @@ def test_a_thread_deleted_beside_a_run_is_gone(
 def test_what_a_copy_undergoes_leaves_its_source(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, condition: str
 ) -> None:
-    def undergo(copy: Made) -> None:
+    def undergo(copy: ThreadInCondition) -> None:
         assert copy.source is not None
         assert_untouched(threads, copy.source, lambda: _apply_all_acts(given, given_runs, copy))
 
     def of_a_plain_thread() -> None:
         source = _plain(given).thread
-        undergo(Made(given.copy(source), source=source))
+        undergo(ThreadInCondition(given.copy(source), source=source))
 
     try:
         undergo(make(condition, given, given_runs))
@@ -167,7 +167,7 @@ def test_what_a_copy_undergoes_leaves_its_source(
 def test_what_a_thread_undergoes_leaves_its_copy(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, condition: str
 ) -> None:
-    def undergo(made: Made) -> None:
+    def undergo(made: ThreadInCondition) -> None:
         copy = given.copy(made.thread)
         assert_untouched(threads, copy, lambda: _apply_all_acts(given, given_runs, made))
 
@@ -181,19 +181,19 @@ def test_what_a_thread_undergoes_leaves_its_copy(
 # The rules
 
 
-def _plain(given: ThreadsApi) -> Made:
+def _plain(given: ThreadsApi) -> ThreadInCondition:
     """Make a plain thread and read it in all ways, as the judged thread is read."""
     thread = thread_with_channels(given)
-    ask_all(given, thread)
-    return Made(thread)
+    read_all_ways(given, thread)
+    return ThreadInCondition(thread)
 
 
-def _simpler_threads(given: ThreadsApi, condition: str) -> Iterator[Made]:
+def _simpler_threads(given: ThreadsApi, condition: str) -> Iterator[ThreadInCondition]:
     """Yield simpler threads: if a rule is broken on one of them, another requirement judges it."""
     yield _plain(given)
     if condition.startswith("a copy"):
         source = _plain(given).thread
-        yield Made(given.copy(source), source=source)
+        yield ThreadInCondition(given.copy(source), source=source)
 
 
 def _block_if_broken(story: Callable[[], None]) -> None:
@@ -205,7 +205,7 @@ def _block_if_broken(story: Callable[[], None]) -> None:
 
 
 def _judge_requests_that_leave(given: ThreadsApi, runs: Runs, condition: str) -> None:
-    def leave(made: Made, sends: Sends) -> None:
+    def leave(made: ThreadInCondition, sends: Sends) -> None:
         _assert_unchanged(given, made, sends, settles=condition not in UNSETTLED)
 
     try:
@@ -220,7 +220,7 @@ def _judge_requests_that_leave(given: ThreadsApi, runs: Runs, condition: str) ->
 
 
 def _judge_acts(given: ThreadsApi, runs: Runs, condition: str, acts: str) -> None:
-    def undergo(made: Made) -> None:
+    def undergo(made: ThreadInCondition) -> None:
         _apply_acts(ActContext(given, runs, made), acts)
 
     try:
@@ -233,7 +233,9 @@ def _judge_acts(given: ThreadsApi, runs: Runs, condition: str, acts: str) -> Non
         raise broken
 
 
-def _assert_unchanged(api: ThreadsApi, made: Made, sends: Sends, *, settles: bool) -> None:
+def _assert_unchanged(
+    api: ThreadsApi, made: ThreadInCondition, sends: Sends, *, settles: bool
+) -> None:
     def look() -> Shown:
         return shown_of(api, made.thread, times=settles)
 
@@ -263,7 +265,7 @@ def _is_refused(answer: Answer) -> bool:
     return not answer.ok or (isinstance(body, dict) and body.get("type") == "error")
 
 
-def _apply_all_acts(given: ThreadsApi, runs: Runs, made: Made) -> None:
+def _apply_all_acts(given: ThreadsApi, runs: Runs, made: ThreadInCondition) -> None:
     """Apply every kind of change to a thread, deletion last; skip what is refused or missing."""
     changes = {name: act for acts in CHANGING.values() for name, act in acts.items()}
     for name in ("update", "prune", "update_state", "run_wait", DELETION):

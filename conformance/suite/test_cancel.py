@@ -7,7 +7,11 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
-from conformance.checks.comparable_members import contract_of_each, lasting_members, require_some
+from conformance.checks.comparable_members import (
+    contract_members_of_each,
+    lasting_members,
+    require_some,
+)
 from conformance.checks.expect import assert_equal, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, NotRun, requires
 from conformance.checks.runs import LONG_S, NOT_ENDED, Run, Runs, message_contents
@@ -33,7 +37,7 @@ def test_a_cancelled_run_ends(given: ThreadsApi, given_runs: Runs, runs: Runs) -
     halfway = message_contents(given.state(thread))
     runs.cancel(run, "interrupt")
     given_runs.join(run)
-    status = given_runs.final_status(run)
+    status = given_runs.status_once_ended(run)
     assert_that(status not in (*NOT_ENDED, "success"), "a run that was stopped", status)
     assert_equal(
         message_contents(given.state(thread)), halfway, "the messages, as the run left them"
@@ -47,7 +51,7 @@ def test_a_cancelled_run_does_not_begin(given: ThreadsApi, given_runs: Runs, run
     second = given_runs.enqueue_behind(thread, "slow", "second", seconds=0)
     runs.cancel(second, "interrupt", wait=False)
     given_runs.join(first)
-    status = runs.status_at_the_end(second)
+    status = runs.status_once_ended_or_deleted(second)
     assert_that(status not in (*NOT_ENDED, "success"), "a run that was stopped", status)
     said = message_contents(given.state(thread))
     assert_that("second" not in said and "first" in said, "the first run's messages alone", said)
@@ -58,7 +62,7 @@ def test_a_cancelled_run_is_interrupted(given: ThreadsApi, given_runs: Runs, run
     run = given_runs.start_long(given.empty())
     given_runs.cancel(run, "interrupt")
     given_runs.join(run)
-    assert_equal(runs.final_status(run), "interrupted", "the status of the run")
+    assert_equal(runs.status_once_ended(run), "interrupted", "the status of the run")
 
 
 @requires("CANCEL-03")
@@ -95,11 +99,12 @@ def test_rollback_deletes_the_checkpoints_of_the_run(
 ) -> None:
     thread = given.empty()
     given_runs.run_to_end(thread, "slow", seconds=0)
-    before = contract_of_each(given.history(thread))
+    before = contract_members_of_each(given.history(thread))
     run = given_runs.start_long(thread)
     given_runs.cancel(run, "rollback")
     after = context.eventually(
-        lambda: contract_of_each(threads.history(thread)), lambda states: len(states) <= len(before)
+        lambda: contract_members_of_each(threads.history(thread)),
+        lambda states: len(states) <= len(before),
     )
     assert_equal(after, before, "the history")
 
@@ -123,7 +128,7 @@ def test_a_run_of_another_thread_is_not_cancelled(
     answer = client.runs.cancel(id_of(thread), run.run_id)
     given_runs.join(run)
     assert_refused(answer)
-    assert_equal(runs.final_status(run), "success", "the status of the run")
+    assert_equal(runs.status_once_ended(run), "success", "the status of the run")
 
 
 @requires("CANCEL-08")
@@ -139,7 +144,7 @@ def test_runs_are_cancelled_by_their_ids(
     )
     for run in (under_way, queued):
         given_runs.join(run)
-        status = runs.final_status(run)
+        status = runs.status_once_ended(run)
         assert_that(status not in (*NOT_ENDED, "success"), "a run that was stopped", status)
 
 
@@ -171,7 +176,9 @@ def test_only_the_runs_named_are_cancelled(
     body = {"thread_id": id_of(thread), "run_ids": [under_way.run_id]}
     given.ensure_success(client.runs.cancel_many(body), thread)
     given_runs.join(queued)
-    assert_equal(runs.final_status(queued), "success", "the status of the run that was not named")
+    assert_equal(
+        runs.status_once_ended(queued), "success", "the status of the run that was not named"
+    )
 
 
 @requires("CANCEL-10")
@@ -191,7 +198,7 @@ def test_a_run_is_cancelled_without_parameters(
     run = given_runs.start_long(thread)
     threads.ensure_success(client.runs.cancel(run.thread_id, run.run_id, **params), thread)
     # What remains of the run is judged by CANCEL-11.
-    status = given_runs.status_at_the_end(run)
+    status = given_runs.status_once_ended_or_deleted(run)
     assert_that(status not in (*NOT_ENDED, "success"), "a run that was stopped", status)
 
 
@@ -213,7 +220,7 @@ def _assert_interrupted(
 
     `Blocked` by the requirement `by` if the run is not stopped.
     """
-    if (status := given_runs.status_at_the_end(run)) in (*NOT_ENDED, "success"):
+    if (status := given_runs.status_once_ended_or_deleted(run)) in (*NOT_ENDED, "success"):
         raise Blocked(f"the run is not stopped, but {status}", by=by)
     left = lasting_members(threads.history({"thread_id": run.thread_id}))
     assert_that(status is not None, "a run that is still there", "none under its id")
@@ -279,7 +286,7 @@ def test_a_thread_runs_again_after_a_cancellation(
     # In the background: if a request waited for it, a run that never begins would look like a lost
     # answer.
     run = runs.start(thread, "slow", "once more", seconds=0)
-    status = given_runs.status_at_the_end(run)
+    status = given_runs.status_once_ended_or_deleted(run)
     state = given.state(thread)
     said = message_contents(state)
     ran = "once more" in said[:-1] and not state.get("next")
@@ -298,7 +305,7 @@ def test_other_runs_are_not_cancelled(
     stopped, other = (first, second) if cancelled == "under way" else (second, first)
     given_runs.cancel(stopped, action, wait=False)
     _require_end(given_runs, stopped)
-    assert_equal(runs.status_at_the_end(other), "success", "the status of the other run")
+    assert_equal(runs.status_once_ended_or_deleted(other), "success", "the status of the other run")
 
 
 @requires("CANCEL-15")
@@ -306,8 +313,8 @@ def test_other_runs_are_not_cancelled(
 def test_a_run_is_stopped_when_its_client_leaves(
     given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
 ) -> None:
-    run = given_runs.leave(given.empty(), way, _LEFT_S, on_disconnect="cancel")
-    status = runs.status_at_the_end(run, _NOTICED_WITHIN_S)
+    run = given_runs.start_and_disconnect(given.empty(), way, _LEFT_S, on_disconnect="cancel")
+    status = runs.status_once_ended_or_deleted(run, _NOTICED_WITHIN_S)
     assert_that(status not in (*NOT_ENDED, "success"), "a run that was stopped", status)
 
 
@@ -319,8 +326,8 @@ def test_a_run_is_stopped_when_its_client_leaves(
 def test_a_run_goes_on_when_its_client_leaves(
     given: ThreadsApi, given_runs: Runs, runs: Runs, way: str, members: dict[str, str]
 ) -> None:
-    run = given_runs.leave(given.empty(), way, _LONG_ENOUGH_TO_LEAVE_S, **members)
-    assert_equal(runs.status_at_the_end(run), "success", "the status of the run")
+    run = given_runs.start_and_disconnect(given.empty(), way, _LONG_ENOUGH_TO_LEAVE_S, **members)
+    assert_equal(runs.status_once_ended_or_deleted(run), "success", "the status of the run")
 
 
 @requires("CANCEL-17")
@@ -335,7 +342,7 @@ def test_runs_cancelled_together_are_rolled_back(
     thread = given.empty()
     given_runs.run_to_end(thread, "slow", seconds=0)
     kept = [run.get("run_id") for run in given_runs.list_runs(thread)]
-    before = contract_of_each(given.history(thread))
+    before = contract_members_of_each(given.history(thread))
     cancelled = [given_runs.start_long(thread), given_runs.enqueue_behind(thread, "agent")]
     body = {"thread_id": id_of(thread), "run_ids": [run.run_id for run in cancelled]}
     threads.ensure_success(client.runs.cancel_many(body, action="rollback"), thread)
@@ -346,7 +353,8 @@ def test_runs_cancelled_together_are_rolled_back(
     for run in cancelled:
         assert_refused(client.runs.get(run.thread_id, run.run_id))
     after = context.eventually(
-        lambda: contract_of_each(threads.history(thread)), lambda states: len(states) <= len(before)
+        lambda: contract_members_of_each(threads.history(thread)),
+        lambda states: len(states) <= len(before),
     )
     assert_equal(after, before, "the history")
 
@@ -372,14 +380,14 @@ def test_runs_are_cancelled_by_status(
     under_way = given_runs.start_long(thread)
     queued = given_runs.enqueue_behind(thread, "agent")
     threads.ensure_success(client.runs.cancel_many({"status": "pending"}))
-    status = runs.status_at_the_end(queued)
+    status = runs.status_once_ended_or_deleted(queued)
     assert_that(status not in (*NOT_ENDED, "success"), "the pending run stopped", status)
     assert_equal(runs.status(under_way), "running", "the status of the run under way")
     delayed = given_runs.start(other, "agent", after_seconds=_FAR_S)
     if (shown := given_runs.status(delayed)) != "pending":
         raise Blocked(f"a run with after_seconds is {shown}", by="RUN-CONTROL-15")
     threads.ensure_success(client.runs.cancel_many({"status": "running"}))
-    status = runs.status_at_the_end(under_way)
+    status = runs.status_once_ended_or_deleted(under_way)
     assert_that(status not in (*NOT_ENDED, "success"), "the run under way stopped", status)
     assert_equal(runs.status(delayed), "pending", "the status of the run that waits")
 
@@ -409,14 +417,14 @@ def _one_behind_another(runs: Runs, thread: Thread, seconds: float) -> tuple[Run
     """Start two runs; return them once the first is in progress and the second waits for it."""
     first = runs.start(thread, "slow", seconds=seconds)
     second = runs.enqueue(thread, "agent")
-    shown = runs.begun(first), runs.status(second)
+    shown = runs.wait_for_begin(first), runs.status(second)
     if shown != ("running", "pending"):
         raise Blocked(f"two runs of one thread are {shown}", by="MULTITASK-03")
     return first, second
 
 
 def _require_end(runs: Runs, run: Run) -> None:
-    if (status := runs.status_at_the_end(run)) in NOT_ENDED:
+    if (status := runs.status_once_ended_or_deleted(run)) in NOT_ENDED:
         raise Blocked(f"a run that was cancelled is {status}", by="CANCEL-01")
 
 

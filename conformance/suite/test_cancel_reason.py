@@ -60,6 +60,6 @@ def _cancelled(given: ThreadsApi, given_runs: Runs, client: ThreadsClient, way: 
     else:
         given_runs.start(thread, "agent", multitask_strategy="interrupt")
     given_runs.join(run)
-    if (status := given_runs.final_status(run)) != "interrupted":
+    if (status := given_runs.status_once_ended(run)) != "interrupted":
         raise Blocked(f"the cancelled run is {status}", by="CANCEL-02")
     return run

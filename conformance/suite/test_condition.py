@@ -304,7 +304,7 @@ def test_an_update_during_a_run_outlives_the_run(
     thread = given.empty(metadata={"colour": "red", "size": 1})
     # Long enough for the run to be still in progress when the update is answered.
     run = given_runs.start(thread, "slow", seconds=2)
-    if (status := given_runs.begun(run)) != "running":
+    if (status := given_runs.wait_for_begin(run)) != "running":
         raise Blocked(f"the run is {status} where it should be under way")
     given.update(thread, metadata={"colour": "blue", "more": True})
     wanted = {"colour": "blue", "more": True, "size": 1}
@@ -356,7 +356,7 @@ def test_a_cancellation_leaves_copies(
     def cancel() -> None:
         assert made.run is not None
         given_runs.cancel(made.run, action, wait=False)
-        if (status := given_runs.status_at_the_end(made.run)) in NOT_ENDED:
+        if (status := given_runs.status_once_ended_or_deleted(made.run)) in NOT_ENDED:
             raise Blocked(f"a run that was cancelled is {status}", by="CANCEL-01")
 
     assert_untouched(threads, copy, cancel)

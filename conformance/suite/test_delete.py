@@ -254,7 +254,7 @@ def test_a_busy_thread_is_deleted_for_good_or_not_at_all(
     if client.get(id_of(idle)).ok:
         raise Blocked("a deleted thread is still shown", by="DELETE-02")
     run = given_runs.start(busy, "slow", seconds=1)
-    if (shown := given_runs.begun(run)) != "running":
+    if (shown := given_runs.wait_for_begin(run)) != "running":
         raise Blocked(f"a slow run is {shown}, and not seen under way")
     answer = client.delete(id_of(busy))
     if not answer.ok:

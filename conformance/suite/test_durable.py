@@ -386,10 +386,10 @@ def test_a_run_under_way_ends(
 ) -> None:
     thread = given.empty()
     run = given_runs.start(thread, "slow", seconds=2)
-    if (status := given_runs.begun(run)) != "running":
+    if (status := given_runs.wait_for_begin(run)) != "running":
         raise Blocked(f"a slow run is {status} before the restart")
     restart(thread)
-    status = runs.status_at_the_end(run)
+    status = runs.status_once_ended_or_deleted(run)
     assert_that(status not in NOT_ENDED, "a run that is not under way", status)
     assert_that(
         threads.get_settled(thread).get("status") != "busy", "a thread that is not busy", "busy"

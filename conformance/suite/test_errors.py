@@ -128,7 +128,7 @@ def test_odd_texts_in_an_input_are_refused_or_kept(
     if not answer.ok:
         return
     run = given_runs.only_run(thread)
-    assert_equal(given_runs.final_status(run), "success", "status of the run")
+    assert_equal(given_runs.status_once_ended(run), "success", "status of the run")
     kept = list(texts_in(given.state(thread)["values"]))
     if text not in kept:
         # A graph need not keep its input.

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.linearizability.asking import ProgramRunner
 from conformance.checks.linearizability.judging import (
     assert_linearizable,
     require_served_one_by_one,
 )
 from conformance.checks.linearizability.numbered_messages import Appended
+from conformance.checks.linearizability.program_runner import ProgramRunner
 from conformance.checks.linearizability.programs import (
     CLIENTS,
     LENGTH,
@@ -48,16 +48,16 @@ def test_creations_updates_reads_and_deletions_have_one_order(given: ThreadsApi)
         (Request("create", three, if_exists="do_nothing"), True),
         (Request("get"), True),
     ]
-    session = ProgramRunner(given, [_id_of_a_deleted_thread(given)])
-    require_served_one_by_one(given, session, ABSENT, script)
+    runner = ProgramRunner(given, [_id_of_a_deleted_thread(given)])
+    require_served_one_by_one(given, runner, ABSENT, script)
     for program in _programs(given, metadata_program):
         ids = [_id_of_a_deleted_thread(given) for _ in range(program.threads)]
         if program.exists:
             for each in ids:
                 given.empty(thread_id=each)
-        session = ProgramRunner(given, ids)
-        session.run(program, reading="get")
-        for history in session.histories:
+        runner = ProgramRunner(given, ids)
+        runner.run(program, reading="get")
+        for history in runner.histories:
             assert_linearizable(history, _EXISTS if program.exists else ABSENT, "LINEAR-01")
 
 
@@ -75,7 +75,7 @@ def test_state_updates_reads_and_a_deletion_have_one_order(
         (Request("state"), False),
         (Request("update_state", message=3), False),
     ]
-    require_served_one_by_one(given, _session_with_state(given, graph), _EXISTS, script)
+    require_served_one_by_one(given, _runner_with_state(given, graph), _EXISTS, script)
     _assert_one_order(given, graph, state_program, "state", "LINEAR-02")
 
 
@@ -90,7 +90,7 @@ def test_copies_hold_what_the_source_held_meanwhile(
         (Request("update_state", message=2), True),
         (Request("copy"), True),
     ]
-    require_served_one_by_one(given, _session_with_state(given, graph), _EXISTS, script)
+    require_served_one_by_one(given, _runner_with_state(given, graph), _EXISTS, script)
     _assert_one_order(given, graph, copy_program, "copy", "LINEAR-03")
 
 
@@ -103,9 +103,9 @@ def _assert_one_order(
 ) -> None:
     """Run programs on threads with a state; assert that each history has one order."""
     for program in _programs(given, draw):
-        session = _session_with_state(given, graph)
-        session.run(program, reading=reading)
-        assert_linearizable(session.histories[0], _EXISTS, requirement)
+        runner = _runner_with_state(given, graph)
+        runner.run(program, reading=reading)
+        assert_linearizable(runner.histories[0], _EXISTS, requirement)
 
 
 def _programs(given: ThreadsApi, draw: Callable[[int, int], Program]) -> Iterator[Program]:
@@ -127,8 +127,8 @@ def _id_of_a_deleted_thread(given: ThreadsApi) -> str:
     return thread_id
 
 
-def _session_with_state(given: ThreadsApi, graph: GraphSettings) -> ProgramRunner:
-    """Return a session about a new thread with a state."""
+def _runner_with_state(given: ThreadsApi, graph: GraphSettings) -> ProgramRunner:
+    """Return a program runner for a new thread with a state."""
     thread = given.with_state()
     first = type_and_content(messages_of(given.state(thread), graph))
     return ProgramRunner(given, [id_of(thread)], Appended(graph, _MOST_MESSAGES, first))

@@ -43,7 +43,7 @@ def test_reject_leaves_the_first_run_alone(
     if client.run_background(id_of(thread), body).ok:
         raise Blocked("the second run was not rejected", by="MULTITASK-01")
     given_runs.join(run)
-    assert_equal(runs.final_status(run), "success", "the status of the first run")
+    assert_equal(runs.status_once_ended(run), "success", "the status of the first run")
     said = message_contents(given.state(thread))
     assert_that("second" not in said and "first" in said, "the first run's messages alone", said)
     assert_equal(len(runs.list_runs(thread)), 1, "the number of runs")
@@ -60,7 +60,7 @@ def test_enqueue_runs_one_after_the_other(given: ThreadsApi, given_runs: Runs, r
     for run in started[1:]:
         given_runs.join(run)
     said = message_contents(given.state(thread))
-    statuses = [runs.final_status(run) for run in started]
+    statuses = [runs.status_once_ended(run) for run in started]
     assert_equal(statuses, ["success"] * len(texts), "the statuses of the runs")
     share = len(said) // len(texts)
     parts = [said[number * share : (number + 1) * share] for number in range(len(texts))]
@@ -83,8 +83,8 @@ def test_interrupt_stops_the_first_run(given: ThreadsApi, given_runs: Runs, runs
     first = given_runs.start_long(thread)
     second = runs.start(thread, "agent", multitask_strategy="interrupt")
     given_runs.join(second)
-    assert_equal(runs.final_status(second), "success", "the status of the second run")
-    status = runs.final_status(first)
+    assert_equal(runs.status_once_ended(second), "success", "the status of the second run")
+    status = runs.status_once_ended(first)
     assert_that(status not in (*NOT_ENDED, "success"), "the first run stopped", status)
 
 
@@ -156,7 +156,7 @@ def test_an_awaited_run_stops_the_first(
     thread = given.empty()
     first = given_runs.start_long(thread)
     runs.run_by(way, thread, runs.body("agent", multitask_strategy="interrupt"))
-    status = runs.final_status(first)
+    status = runs.status_once_ended(first)
     assert_that(status not in (*NOT_ENDED, "success"), "the first run stopped", status)
     statuses = given.context.eventually(
         lambda: [
@@ -189,7 +189,7 @@ def test_an_awaited_run_waits_for_the_first(
     first = given_runs.start(thread, "slow", "first", seconds=1)
     body = runs.body("slow", "second", seconds=0, multitask_strategy="enqueue")
     runs.run_by(way, thread, body)
-    assert_equal(runs.final_status(first), "success", "the status of the first run")
+    assert_equal(runs.status_once_ended(first), "success", "the status of the first run")
     said = message_contents(given.state(thread))
     half = len(said) // 2
     assert_equal([said[:1], said[half : half + 1]], [["first"], ["second"]], "where each began")
@@ -244,7 +244,9 @@ def test_a_run_does_not_wait_for_one_that_is_delayed(
     thread = given.empty()
     _start_delayed(given_runs, thread)
     second = runs.start(thread, "agent", multitask_strategy=strategy)
-    assert_equal(runs.status_at_the_end(second), "success", "the status of the second run")
+    assert_equal(
+        runs.status_once_ended_or_deleted(second), "success", "the status of the second run"
+    )
 
 
 @requires("MULTITASK-15")
@@ -262,7 +264,7 @@ def test_an_enqueued_run_is_answered_with_its_own_output(
         events = runs.events(thread, "slow", "second", stream_mode="values", **members)
         output = (data_of(events, "values") or [None])[-1]
     answered = message_contents({"values": output})
-    if (shown := given_runs.final_status(first)) in NOT_ENDED:
+    if (shown := given_runs.status_once_ended(first)) in NOT_ENDED:
         raise Blocked(f"the first run is {shown} after the second", by="MULTITASK-10")
     if "second" not in (said := message_contents(given.state(thread))):
         raise Blocked(f"the second run left nothing in the state: {said}", by="MULTITASK-10")

@@ -15,7 +15,7 @@ from conformance.checks.channels import (
     thread_with_channels_by_supersteps,
 )
 from conformance.checks.check_context import CheckContext
-from conformance.checks.comparable_members import contract_of_each, require_some
+from conformance.checks.comparable_members import contract_members_of_each, require_some
 from conformance.checks.expect import (
     assert_equal,
     assert_is,
@@ -232,8 +232,8 @@ def test_a_prepopulated_thread_can_be_run(
     before = given.history(made, len(graph.supersteps))
     threads.run(made)
     after = given.history(made)
-    oldest = contract_of_each(after)[-len(before) :]
-    assert_equal(oldest, contract_of_each(before), "the oldest states after the run")
+    oldest = contract_members_of_each(after)[-len(before) :]
+    assert_equal(oldest, contract_members_of_each(before), "the oldest states after the run")
     assert_that(len(after) > len(before), f"more than {len(before)} states", len(after))
 
 

@@ -79,7 +79,7 @@ def test_runs_are_listed_in_pages(given: ThreadsApi, given_runs: Runs, runs: Run
     started = [given_runs.enqueue(thread, "agent") for _ in range(3)]
     # The order of the list is free, and may change while one of the runs is in progress.
     for run in started:
-        given_runs.status_at_the_end(run)
+        given_runs.status_once_ended_or_deleted(run)
     made = {run.run_id for run in started}
     pages = [runs.list_runs(thread, limit=2, offset=offset) for offset in (0, 2)]
     listed = sorted(str(run.get("run_id")) for page in pages for run in page)
@@ -139,7 +139,7 @@ def test_joining_waits_for_the_end(
     runs.join(run)
     # Judged by the messages of the run: its status may follow its end a little later.
     said = message_contents(given.state(thread))
-    if given_runs.final_status(run, given.context.settings.run_timeout_s) in NOT_ENDED:
+    if given_runs.status_once_ended(run, given.context.settings.run_timeout_s) in NOT_ENDED:
         raise Blocked("the run does not end")
     in_the_end = message_contents(given.state(thread))
     require_some([len(in_the_end) > 1], "the run said nothing")
@@ -311,7 +311,7 @@ def test_ten_runs_are_listed_by_default(given: ThreadsApi, given_runs: Runs, run
 @pytest.mark.parametrize("when", ["under way", "ended"])
 def test_joining_a_failing_run_says_so(given: ThreadsApi, given_runs: Runs, when: str) -> None:
     run = given_runs.start(given.empty(), "failing")
-    if when == "ended" and given_runs.status_at_the_end(run) != "error":
+    if when == "ended" and given_runs.status_once_ended_or_deleted(run) != "error":
         raise Blocked("a run whose graph raises does not end as an error", by="RUN-CONTROL-07")
     _assert_tells_error(given.client.run_join(run.thread_id, run.run_id))
 
@@ -323,7 +323,7 @@ def test_runs_that_had_not_ended_are_deleted_with_their_thread(
     thread, other = given.empty(), given.empty()
     under_way = given_runs.start(thread, "slow", seconds=_SHORT_S)
     waiting = given_runs.enqueue(thread, "agent")
-    shown = given_runs.begun(under_way), given_runs.status(waiting)
+    shown = given_runs.wait_for_begin(under_way), given_runs.status(waiting)
     if shown != ("running", "pending"):
         raise Blocked(f"two runs of one thread are {shown}", by="MULTITASK-03")
     deleted = client.delete(id_of(thread))

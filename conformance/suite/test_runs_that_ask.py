@@ -49,7 +49,7 @@ def test_joining_shows_the_question(given: ThreadsApi, given_runs: Runs, runs: R
     thread = given.empty()
     run = given_runs.start(thread, "interrupter", "question")
     at_once = runs.join(run)
-    if given_runs.final_status(run) in ("pending", "running"):
+    if given_runs.status_once_ended(run) in ("pending", "running"):
         raise Blocked("join answers while the run is under way", by="RUN-CONTROL-09")
     state = given.state(thread)
     _assert_asks(at_once, state)

@@ -114,7 +114,7 @@ def test_a_thread_is_busy_until_its_last_run_has_ended(
     first = given_runs.start(thread, "slow", seconds=1)
     second = given_runs.enqueue(thread, "slow", seconds=LONG_S)
     given_runs.join(first)
-    if (begun := given_runs.begun(second)) != "running":
+    if (begun := given_runs.wait_for_begin(second)) != "running":
         raise Blocked(f"the second run is {begun} where it should be under way")
     _assert_status(threads, thread, "busy", context)
 
@@ -210,7 +210,7 @@ def test_a_thread_is_not_busy_after_its_run_was_deleted(
     # A short run, since some deployments execute a deleted run to its end.
     running = given_runs.start(under_way, "slow", seconds=2)
     waiting = given_runs.start(to_come, "agent", after_seconds=FAR_S)
-    shown = given_runs.begun(running), given_runs.status(waiting)
+    shown = given_runs.wait_for_begin(running), given_runs.status(waiting)
     if shown != ("running", "pending"):
         raise Blocked(f"the runs to be deleted are {shown}")
     for thread, run in ((under_way, running), (to_come, waiting)):

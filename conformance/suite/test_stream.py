@@ -149,7 +149,7 @@ def test_the_stream_of_a_run_can_be_joined(given: ThreadsApi, given_runs: Runs, 
     thread = given.empty()
     run = given_runs.start(thread, "slow", seconds=2, stream_mode=["values"])
     values = data_of(runs.join_stream(run), "values")
-    if given_runs.final_status(run, given.context.settings.run_timeout_s) in NOT_ENDED:
+    if given_runs.status_once_ended(run, given.context.settings.run_timeout_s) in NOT_ENDED:
         raise Blocked("the run does not end")
     said = message_contents({"values": given.state(thread)["values"]})[-1:]
     require_some(said, "the run left no message")

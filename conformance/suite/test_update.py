@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.comparable_members import contract_of, contract_of_each
+from conformance.checks.comparable_members import contract_members, contract_members_of_each
 from conformance.checks.expect import (
     assert_equal,
     assert_moves_updated_at,
@@ -88,19 +88,19 @@ def test_an_update_leaves_what_is_not_metadata(given: ThreadsApi, threads: Threa
 @requires("UPDATE-13")
 def test_an_update_leaves_the_state(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.with_state()
-    before = contract_of(given.state(made))
+    before = contract_members(given.state(made))
     threads.update(made, metadata={"colour": "red"})
-    assert_equal(contract_of(given.state(made)), before, "the state")
+    assert_equal(contract_members(given.state(made)), before, "the state")
 
 
 @requires("UPDATE-14")
 def test_an_update_leaves_the_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.with_state()
-    before = contract_of_each(given.history(made))
+    before = contract_members_of_each(given.history(made))
     if not before:
         raise Blocked("the thread has no history")
     threads.update(made, metadata={"colour": "red"})
-    after = contract_of_each(given.history(made))
+    after = contract_members_of_each(given.history(made))
     assert_equal(len(after), len(before), "the number of states")
     assert_equal(after[1:], before[1:], "the states before the newest")
 

@@ -31,10 +31,10 @@ def linearize(
     tried = {(0, initial)}
     # The path that is being tried: after each step, the operations taken (as bits), the state, and
     # the operations that could be taken next.
-    way = [(0, initial, _candidates(operations, 0))]
+    path = [(0, initial, _candidates(operations, 0))]
     order: list[Operation[Request, Outcome]] = []
-    while way:
-        taken, state, candidates = way[-1]
+    while path:
+        taken, state, candidates = path[-1]
         if taken & returned == returned:
             return tuple(order)
         for at in candidates:
@@ -43,10 +43,10 @@ def linearize(
             if following is not None and reached not in tried:
                 tried.add((taken | 1 << at, following))
                 order.append(operations[at])
-                way.append((taken | 1 << at, following, _candidates(operations, taken | 1 << at)))
+                path.append((taken | 1 << at, following, _candidates(operations, taken | 1 << at)))
                 break
         else:
-            way.pop()
+            path.pop()
             if order:
                 order.pop()
     return None

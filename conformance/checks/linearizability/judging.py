@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparison_count import count_judgement
-from conformance.checks.linearizability.asking import ProgramRunner
 from conformance.checks.linearizability.checker import linearize
+from conformance.checks.linearizability.program_runner import ProgramRunner
 from conformance.checks.linearizability.programs import Step
 from conformance.checks.linearizability.smallest import smallest_bad
 from conformance.checks.linearizability.threads import (
@@ -26,7 +26,7 @@ from conformance.contract.causes import Cause
 
 def require_served_one_by_one(
     given: ThreadsApi,
-    session: ProgramRunner,
+    runner: ProgramRunner,
     initial: ThreadState,
     script: Sequence[tuple[Request, bool]],
 ) -> None:
@@ -37,7 +37,7 @@ def require_served_one_by_one(
     """
     state = initial
     for request, served in script:
-        operation, answer = session.ask(1, Step(0, request))
+        operation, answer = runner.send(1, Step(0, request))
         if served:
             given.ensure_success(answer)
         following = step(state, operation)

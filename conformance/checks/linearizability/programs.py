@@ -15,10 +15,12 @@ ROUNDS = {"quick": 4, "standard": 8, "thorough": 40}
 #: The members of metadata that programs write.
 KEYS = ("colour", "shape", "size")
 #: The share of the programs that begin with threads that exist.
-_EXISTING = 0.8
+_SHARE_EXISTING = 0.8
 #: The requests of a program about metadata, without deletions and with some.
-_STANDING = ("update",) * 5 + ("get",) * 4 + ("do_nothing",) * 2 + ("raise",)
-_DELETED = ("update",) * 4 + ("get",) * 3 + ("do_nothing",) * 2 + ("raise",) + ("delete",) * 2
+_WITHOUT_DELETIONS = ("update",) * 5 + ("get",) * 4 + ("do_nothing",) * 2 + ("raise",)
+_WITH_DELETIONS = (
+    ("update",) * 4 + ("get",) * 3 + ("do_nothing",) * 2 + ("raise",) + ("delete",) * 2
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def metadata_program(seed: int, number: int) -> Program:
     """
     chosen = _random("metadata", seed, number)
     threads = 2 if number % 3 == 2 else 1
-    kinds = chosen.sample(_DELETED if number % 2 else _STANDING, CLIENTS * LENGTH)
+    kinds = chosen.sample(_WITH_DELETIONS if number % 2 else _WITHOUT_DELETIONS, CLIENTS * LENGTH)
     # Every value is written once, so that a read shows which write it saw.
     steps = iter(
         [
@@ -63,7 +65,7 @@ def metadata_program(seed: int, number: int) -> Program:
         threads,
         tuple(tuple(islice(steps, LENGTH)) for _ in range(CLIENTS)),
         in_step=_in_step(number),
-        exists=chosen.random() < _EXISTING,
+        exists=chosen.random() < _SHARE_EXISTING,
     )
 
 

@@ -92,16 +92,16 @@ def has_no_effect(operation: ThreadOperation) -> bool:
 def describe(operation: ThreadOperation) -> str:
     """Return an operation and its outcome in one line."""
     request, outcome = operation.request, operation.outcome
-    asked = _ASKED[request.operation]
+    request_text = _OPERATION_WORDS[request.operation]
     if request.metadata:
-        asked += f" {_members(request.metadata)}"
+        request_text += f" {_members(request.metadata)}"
     if request.operation == "create":
-        asked += f", if_exists {request.if_exists}"
+        request_text += f", if_exists {request.if_exists}"
     if request.message:
-        asked += f" with message {request.message}"
+        request_text += f" with message {request.message}"
     if outcome is None:
-        return f"{asked} → ?, it may take effect or not"
-    told = f"{asked} → {outcome.status}"
+        return f"{request_text} → ?, it may take effect or not"
+    told = f"{request_text} → {outcome.status}"
     if request.operation in _READS and outcome.ok:
         told += f" {_values(request, outcome.shown)}"
     return told
@@ -121,7 +121,7 @@ def metadata_of(members: Mapping[str, Any]) -> Shown:
     return tuple(sorted(members.items(), key=lambda member: member[0]))
 
 
-_ASKED = {
+_OPERATION_WORDS = {
     "create": "create",
     "update": "PATCH",
     "get": "GET thread",

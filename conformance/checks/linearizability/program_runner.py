@@ -48,23 +48,25 @@ class ProgramRunner:
         """
         if program.in_step:
             for steps in zip(*program.clients, strict=True):
-                run_together(*(partial(self.ask, *each) for each in enumerate(steps, 1)))
+                run_together(*(partial(self.send, *each) for each in enumerate(steps, 1)))
                 self._read_all(program, reading)
         else:
-            run_together(*(partial(self._ask_all, *each) for each in enumerate(program.clients, 1)))
+            run_together(
+                *(partial(self._send_all, *each) for each in enumerate(program.clients, 1))
+            )
             self._read_all(program, reading)
 
     def _read_all(self, program: Program, reading: str) -> None:
         for thread in range(program.threads):
-            self.ask(1, Step(thread, Request(reading)))
+            self.send(1, Step(thread, Request(reading)))
 
-    def ask(self, client: int, step: Step) -> tuple[ThreadOperation, Answer]:
+    def send(self, client: int, step: Step) -> tuple[ThreadOperation, Answer]:
         """Send one request of a client; return the recorded operation, and the answer.
 
         A request answered by 5xx is recorded without an outcome: whether it took effect is unknown.
         """
         called = next(self._events)
-        answer = self._send(step)
+        answer = self._send_unrecorded(step)
         returned = next(self._events)
         operation = Operation[Request, Outcome](client, called, step.request)
         if answer.status < 500:
@@ -73,11 +75,11 @@ class ProgramRunner:
         self.histories[step.thread].append(operation)
         return operation, answer
 
-    def _ask_all(self, client: int, steps: Sequence[Step]) -> None:
+    def _send_all(self, client: int, steps: Sequence[Step]) -> None:
         for step in steps:
-            self.ask(client, step)
+            self.send(client, step)
 
-    def _send(self, step: Step) -> Answer:
+    def _send_unrecorded(self, step: Step) -> Answer:
         client, thread_id = self._client, self._thread_ids[step.thread]
         request = step.request
         metadata: dict[str, Any] = dict(request.metadata)
