@@ -31,7 +31,7 @@ from conformance.selftest.processes import Results, Tasks
 from conformance.selftest.worker import Learnt, Worker, deployment, run_worker
 
 #: Writes that leave a thread in its condition.
-_NOT_CHANGING = ("create", "copy")
+_LEAVING = ("create", "copy")
 
 Pair = tuple[str, str]
 
@@ -57,7 +57,7 @@ class Reached:
             self.accepted.add(pair)
             if not changed:
                 self.at_once.add(pair)
-            changed |= BY_NAME[pair[1]].writes and pair[1] not in _NOT_CHANGING
+            changed |= BY_NAME[pair[1]].writes and pair[1] not in _LEAVING
         for pair in asked:
             self.checks[pair] = self.checks.get(pair, 0) + 1
 

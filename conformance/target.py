@@ -22,7 +22,7 @@ from conformance.deployment.restart import NotBackError
 from conformance.reference.process import ReferenceNotStartedError, ReferenceProcess
 
 #: Informs the user of a step that takes a while.
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ def opened(
     url: str | None,
     server: str | None,
     launcher_files: tuple[Path, ...],
-    tell: Tell,
+    notify: Notify,
     *,
     restarts: bool = False,
 ) -> Iterator[Target]:
     """Open the deployment of these options for as long as the block lasts.
 
     Without `url` and `server` (NAME==VERSION or NAME@latest) the reference is started; with
-    `restarts` it keeps its threads in a file, so that it can be restarted. `tell` is called with
+    `restarts` it keeps its threads in a file, so that it can be restarted. `notify` is called with
     the steps that take a while. Raises `LauncherError` for options that cannot be used, and
     `NotStartedError` if the server cannot be started.
     """
@@ -71,7 +71,7 @@ def opened(
     elif server:
         with (
             signals_as_interrupt(),
-            started(*wanted_server(server, launcher_files), tell) as running,
+            started(*wanted_server(server, launcher_files), notify) as running,
         ):
             yield running
     else:
@@ -79,7 +79,7 @@ def opened(
             yield Target(
                 reference.url,
                 disposable=True,
-                restart=_telling(reference.restart, ReferenceNotStartedError),
+                restart=_with_not_back_error(reference.restart, ReferenceNotStartedError),
             )
 
 
@@ -96,16 +96,16 @@ def wanted_server(server: str, launcher_files: tuple[Path, ...]) -> tuple[Launch
 
 @contextmanager
 def started(
-    launcher: Launcher, version: Version, tell: Tell, data: Path | None = None
+    launcher: Launcher, version: Version, notify: Notify, data: Path | None = None
 ) -> Iterator[Target]:
     """Start a server, and end it after the block; it stores its data in the folder `data`."""
-    with launched(launcher, version, tell, data) as running:
+    with launched(launcher, version, notify, data) as running:
         yield Target(
             running.url,
             running.name,
             running.version,
             disposable=True,
-            restart=_telling(running.restart, NotStartedError),
+            restart=_with_not_back_error(running.restart, NotStartedError),
         )
 
 
@@ -119,10 +119,10 @@ def _reference(*, restarts: bool) -> Iterator[ReferenceProcess]:
         yield stack.enter_context(ReferenceProcess(store=store))
 
 
-def _telling(restart: Restart, failure: type[Exception]) -> Restart:
+def _with_not_back_error(restart: Restart, failure: type[Exception]) -> Restart:
     """Return a restart that raises `NotBackError` where `restart` raises `failure`."""
 
-    def tell(*, kill: bool) -> None:
+    def restart_or_raise(*, kill: bool) -> None:
         try:
             restart(kill=kill)
         except failure as failed:
@@ -131,4 +131,4 @@ def _telling(restart: Restart, failure: type[Exception]) -> Restart:
                 f"the deployment was {ended} and did not come back: {failed}"
             ) from failed
 
-    return tell
+    return restart_or_raise

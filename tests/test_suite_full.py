@@ -15,7 +15,7 @@ from conformance.checks.check_context import CheckContext
 from conformance.checks.concurrency import poll_while, repeat_together, run_together
 from conformance.checks.crons import Crons
 from conformance.checks.events import MOST_LINES, Event, data_of, names_of_events, parse_events
-from conformance.checks.expect import assert_copies_of_moments
+from conformance.checks.expect import assert_copies_at_times
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.runs import Run, Runs, message_contents, run_in
 from conformance.checks.views import History, id_of
@@ -169,7 +169,7 @@ WHOLE = history(state(4), state(3), state(2, tasks=[{"id": "t", "name": "n", "re
     ],
 )
 def test_a_moment_of_the_source(copies: list[History]) -> None:
-    assert_copies_of_moments(WHOLE, copies, 1)
+    assert_copies_at_times(WHOLE, copies, 1)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_moment_of_the_source(copies: list[History]) -> None:
 )
 def test_no_moment_of_the_source(copies: list[History]) -> None:
     with pytest.raises(PromiseBroken):
-        assert_copies_of_moments(WHOLE, copies, 1)
+        assert_copies_at_times(WHOLE, copies, 1)
 
 
 # Runs and crons

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from conformance.checks.messages import (
+    items_sent,
     message_keys,
-    messages_sent,
     type_and_content,
     values_with_text,
 )
 from conformance.checks.outcomes import Blocked
-from conformance.checks.views import member_of, messages_of, real_messages_of
+from conformance.checks.views import items_of_followed_list, member_of, messages_of
 from conformance.deployment.settings import GraphSettings, graph_settings
 
 SECRET = "a text to be found again"
@@ -44,13 +44,17 @@ def test_any_other_item_is_told_whole(item: Any) -> None:
 
 def test_what_is_sent_and_shown_may_be_of_any_type() -> None:
     graph = of({"log": ["a", {"b": 1}, None], "count": 3}, "log")
-    assert messages_sent(graph.supersteps, graph) == ["a", {"b": 1}, None]
-    assert messages_of({"values": {"log": ["a", {"b": 1}, None]}}, graph) == ["a", {"b": 1}, None]
+    assert items_sent(graph.supersteps, graph) == ["a", {"b": 1}, None]
+    assert items_of_followed_list({"values": {"log": ["a", {"b": 1}, None]}}, graph) == [
+        "a",
+        {"b": 1},
+        None,
+    ]
 
 
 @pytest.mark.parametrize("values", [None, 5, [], {}, {"log": None}, {"log": "a"}], ids=repr)
 def test_where_no_list_is_shown_there_are_no_items(values: Any) -> None:
-    assert messages_of({"values": values}, of({"log": ["a"]}, "log")) == []
+    assert items_of_followed_list({"values": values}, of({"log": ["a"]}, "log")) == []
 
 
 def test_the_lists_of_messages_are_those_to_which_messages_are_sent() -> None:
@@ -64,7 +68,7 @@ def test_the_lists_of_messages_are_those_to_which_messages_are_sent() -> None:
 def test_without_a_list_of_messages_nothing_can_be_said_of_messages() -> None:
     graph = of({"log": ["a"]}, "log")
     with pytest.raises(Blocked, match="send no messages"):
-        real_messages_of({"values": {"log": ["a"]}}, graph)
+        messages_of({"values": {"log": ["a"]}}, graph)
 
 
 def test_what_stands_for_a_message_may_have_no_members() -> None:

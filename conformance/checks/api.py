@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.checks.check_context import CheckContext
-from conformance.checks.messages import draws_message_ids
+from conformance.checks.messages import server_generates_message_ids
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.checks.views import (
     History,
@@ -125,7 +125,7 @@ class ThreadsApi:
         If the settings' supersteps send no message without an id, the threads of `with_state` all
         have the same values, which the values of this thread would contain: then it is empty.
         """
-        if not draws_message_ids(self.context.graph()):
+        if not server_generates_message_ids(self.context.graph()):
             return self.empty(**members)
         made = self.with_state(**members)
         self.append(made, 5)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.messages import followed_key, items_in, messages_sent, type_and_content
+from conformance.checks.messages import followed_key, items_in, items_sent, type_and_content
 from conformance.checks.outcomes import Blocked
-from conformance.checks.views import Thread, messages_of
+from conformance.checks.views import Thread, items_of_followed_list
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.model.history import same_json
 
@@ -167,7 +167,7 @@ def comparable_values(values: Values, keys: Iterable[str]) -> Values:
 def shown_values(holder: dict[str, Any], graph: GraphSettings, keys: Iterable[str]) -> Values:
     """Return what a thread or state shows in the followed list and in these channels."""
     shown = comparable_values(values_of(holder), keys)
-    return {**shown, **_followed_values(messages_of(holder, graph), graph)}
+    return {**shown, **_followed_values(items_of_followed_list(holder, graph), graph)}
 
 
 def expected_values(
@@ -185,7 +185,7 @@ def expected_values(
         raise Blocked("the [graph] settings name no key of the state whose values are foretold")
     return {
         **comparable_values(wanted, wanted),
-        **_followed_values(messages_sent(supersteps, graph), graph),
+        **_followed_values(items_sent(supersteps, graph), graph),
     }
 
 

@@ -26,7 +26,7 @@ by_each_client = pytest.mark.parametrize(
     ids=DOCUMENTED_CLIENTS,
 )
 
-_ID, _MOMENT = "<an id>", "<a moment>"
+_ID, _TIMESTAMP = "<an id>", "<a moment>"
 
 
 class Flows:
@@ -145,7 +145,7 @@ def _mask(key: str, member: Any) -> Any:
     if isinstance(member, str) and key == "id":
         return _ID
     if isinstance(member, str) and key.endswith("_at"):
-        return _MOMENT
+        return _TIMESTAMP
     return _masked(member)
 
 

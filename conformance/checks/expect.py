@@ -46,7 +46,7 @@ _NOTHING: dict[str, tuple[Any, ...]] = {
     "values": (None,),
     "config": (None, {"configurable": {}}),
 }
-_MOMENTS = frozenset({"created_at", "updated_at", "state_updated_at"})
+_TIMESTAMPS = frozenset({"created_at", "updated_at", "state_updated_at"})
 
 
 def assert_equal(actual: Any, expected: Any, what: str) -> None:
@@ -112,7 +112,7 @@ def kept_metadata(thread: Thread, sent: dict[str, Any]) -> Any:
     return {name: value for name, value in shown.items() if name in sent}
 
 
-def assert_copies_of_moments(source: History, copies: list[History], least: int) -> None:
+def assert_copies_at_times(source: History, copies: list[History], least: int) -> None:
     """Assert that each copy has the history that the source had at some time; copies are in order.
 
     Such a history is the source's oldest states without a gap: at least `least` states, and no
@@ -150,12 +150,12 @@ def assert_untouched(
     before = [
         each if api.lacks(each, thread) else api.ensure_success(each, thread) for each in looks
     ]
-    if not all(map(_tell_the_same, before, _snapshot(api, thread, operations))):
+    if not all(map(_same_published_part, before, _snapshot(api, thread, operations))):
         raise Blocked("two answers to the same question differ, though nothing was done")
     act()
     count_judgement()
     for answer, former in zip(_snapshot(api, thread, operations), before, strict=True):
-        if not former.ok or (answer.ok and _tell_the_same(answer, former)):
+        if not former.ok or (answer.ok and _same_published_part(answer, former)):
             continue
         if answer.ok and answer.is_json and former.is_json:
             raise PromiseBroken.by_difference(
@@ -164,7 +164,7 @@ def assert_untouched(
         raise PromiseBroken(f"{answer.operation} as before: {former.text}", _describe(answer))
 
 
-def assert_moves_updated_at(
+def assert_advances_timestamp(
     given: ThreadsApi, thread: Thread, act: Callable[[], object], member: str = "updated_at"
 ) -> None:
     """Assert that a timestamp of a thread, `member`, is later after `act` than before.
@@ -173,16 +173,16 @@ def assert_moves_updated_at(
     same millisecond may have the same timestamp. `Blocked` if a timestamp in whole seconds does not
     become later.
     """
-    before = moment_or_blocked(given.get(thread).get(member), member)
+    before = timestamp_or_blocked(given.get(thread).get(member), member)
 
     def act_again() -> Any:
         act()
         return given.get(thread).get(member)
 
     after = given.context.eventually(
-        act_again, lambda after: moment_or_blocked(after, member) > before
+        act_again, lambda after: timestamp_or_blocked(after, member) > before
     )
-    moved = moment_or_blocked(after, member) > before
+    moved = timestamp_or_blocked(after, member) > before
     if not moved and "." not in str(after):
         raise Blocked(f"{member} is told in whole seconds, which are longer than was waited")
     assert_that(moved, f"{member} after {before}", after)
@@ -236,7 +236,7 @@ def assert_no_server_error(answer: Answer) -> None:
         raise PromiseBroken("any answer below 500", _describe(answer))
 
 
-def parse_moment(value: Any, what: str) -> datetime:
+def parse_timestamp(value: Any, what: str) -> datetime:
     """Parse an RFC 3339 timestamp; `PromiseBroken` if it is malformed or has no offset."""
     try:
         # RFC 3339 allows its letters in lower case.
@@ -249,17 +249,17 @@ def parse_moment(value: Any, what: str) -> datetime:
     return parsed
 
 
-def moment_or_blocked(value: Any, what: str) -> datetime:
+def timestamp_or_blocked(value: Any, what: str) -> datetime:
     """Parse an RFC 3339 timestamp; `Blocked` if it is malformed, which another check judges."""
     try:
-        return parse_moment(value, what)
+        return parse_timestamp(value, what)
     except PromiseBroken as unreadable:
         raise Blocked.because(unreadable) from None
 
 
 def in_utc(value: Any, what: str) -> str:
     """Return an RFC 3339 timestamp in UTC; `Blocked` if it is malformed."""
-    return moment_or_blocked(value, what).astimezone(UTC).isoformat()
+    return timestamp_or_blocked(value, what).astimezone(UTC).isoformat()
 
 
 def assert_same_thread(actual: Thread, expected: Thread, what: str) -> None:
@@ -295,7 +295,7 @@ def assert_page(page: Sequence[Any], expected: Sequence[Any], what: str, limit: 
     assert_equal(shown, wanted, what)
 
 
-def _tell_the_same(one: Answer, other: Answer) -> bool:
+def _same_published_part(one: Answer, other: Answer) -> bool:
     """Return whether two answers to one read of a thread are equal in all published members."""
     same_form = one.status == other.status and one.is_json == other.is_json
     return same_form and same_json(published_part(one), published_part(other))
@@ -322,7 +322,7 @@ def _shared_members(actual: Thread, expected: Thread) -> tuple[Thread, Thread]:
 
 
 def _comparable(name: str, value: Any) -> Any:
-    if name in _MOMENTS and isinstance(value, str):
+    if name in _TIMESTAMPS and isinstance(value, str):
         return in_utc(value, name)
     # The SDK's type of a thread's values allows null: a thread without a state has none. Document
     # 004 prints both forms for a thread without a configuration.

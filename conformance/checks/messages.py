@@ -31,17 +31,17 @@ def followed_key(graph: GraphSettings) -> str:
     return graph.appending[0] if graph.appending else ""
 
 
-def messages_sent(supersteps: Sequence[dict[str, Any]], graph: GraphSettings) -> list[Message]:
+def items_sent(supersteps: Sequence[dict[str, Any]], graph: GraphSettings) -> list[Message]:
     """Return the type and content of what these supersteps add to the followed list, in order."""
     return [
         message
         for superstep in supersteps
         for update in superstep["updates"]
-        for message in messages_sent_in(update, graph)
+        for message in items_sent_in(update, graph)
     ]
 
 
-def messages_sent_in(update: dict[str, Any], graph: GraphSettings) -> list[Message]:
+def items_sent_in(update: dict[str, Any], graph: GraphSettings) -> list[Message]:
     """Return the type and content of what one update adds to the followed list."""
     return type_and_content(items_in(update.get("values"), followed_key(graph)))
 
@@ -72,7 +72,7 @@ def message_keys(graph: GraphSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def draws_message_ids(graph: GraphSettings) -> bool:
+def server_generates_message_ids(graph: GraphSettings) -> bool:
     """Return whether the supersteps of the settings send a message without an id.
 
     The deployment gives such a message another id in each thread, so that no two threads made by

@@ -91,12 +91,12 @@ def has_data(values: Any) -> bool:
     return isinstance(values, dict) and any(values.values())
 
 
-def messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:
+def items_of_followed_list(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:
     """Return the items of the followed list in the values of a thread or state."""
     return items_in(holder.get("values"), followed_key(graph))
 
 
-def real_messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:
+def messages_of(holder: dict[str, Any], graph: GraphSettings) -> list[Message]:
     """Return the items of all lists of a thread or state that hold messages.
 
     `Blocked` if the settings' graph has no such list.
@@ -118,7 +118,7 @@ def member_of(message: Message, name: str) -> Any:
 def is_newest_first(states: list[State]) -> bool:
     """Return whether `created_at` never rises; true if a timestamp is missing or malformed."""
     try:
-        moments = [datetime.fromisoformat(state["created_at"]) for state in states]
-        return moments == sorted(moments, reverse=True)
+        timestamps = [datetime.fromisoformat(state["created_at"]) for state in states]
+        return timestamps == sorted(timestamps, reverse=True)
     except (KeyError, TypeError, ValueError):
         return True

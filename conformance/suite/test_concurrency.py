@@ -7,18 +7,18 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import poll_while, repeat_together, run_together
 from conformance.checks.expect import (
-    assert_copies_of_moments,
+    assert_copies_at_times,
     assert_equal,
     assert_identical_history,
     assert_is,
     assert_that,
     published_part,
 )
-from conformance.checks.messages import messages_sent_in, type_and_content
+from conformance.checks.messages import items_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.required_states import require_states
 from conformance.checks.runs import Runs
-from conformance.checks.views import Thread, id_of, messages_of
+from conformance.checks.views import Thread, id_of, items_of_followed_list
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
@@ -82,7 +82,7 @@ def test_a_copy_while_states_are_added_is_whole(given: ThreadsApi, threads: Thre
             given.append(source, number)
 
     copies = _require_copies(poll_while(add, lambda: _try_copy(threads, source), LEAST_COPIES))
-    assert_copies_of_moments(
+    assert_copies_at_times(
         given.history(source), [threads.history(copy) for copy in copies], before
     )
 
@@ -101,9 +101,7 @@ def test_a_copy_during_a_run_is_whole(
 
     copies = _require_copies(poll_while(run, lambda: _try_copy(threads, source), LEAST_COPIES))
     some = copies[:: max(1, len(copies) // UPDATES)]
-    assert_copies_of_moments(
-        given.history(source), [threads.history(copy) for copy in some], before
-    )
+    assert_copies_at_times(given.history(source), [threads.history(copy) for copy in some], before)
 
 
 @requires("CONCURRENT-06")
@@ -148,7 +146,9 @@ def test_threads_worked_on_at_once_do_not_mix(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     made = [given.prepopulated() for _ in range(MANY)]
-    before = [type_and_content(messages_of(given.state(thread), graph)) for thread in made]
+    before = [
+        type_and_content(items_of_followed_list(given.state(thread), graph)) for thread in made
+    ]
 
     def work(number: int) -> None:
         for step in range(3):
@@ -157,9 +157,9 @@ def test_threads_worked_on_at_once_do_not_mix(
     repeat_together(MANY, work)
     for number, thread in enumerate(made):
         sent = [numbered(graph.append, 10 * number + step) for step in range(3)]
-        added = [message for update in sent for message in messages_sent_in(update, graph)]
+        added = [message for update in sent for message in items_sent_in(update, graph)]
         require_some(added, "append of the settings appends nothing")
-        said = type_and_content(messages_of(threads.state(thread), graph))
+        said = type_and_content(items_of_followed_list(threads.state(thread), graph))
         assert_equal(said, [*before[number], *added], "the messages of the thread")
 
 

@@ -14,17 +14,17 @@ from conformance.checks.channels import thread_with_channels
 from conformance.checks.comparable_members import shown_by_both
 from conformance.checks.conditions import Maker, in_conditions, make, make_shown, states_of
 from conformance.checks.expect import (
+    assert_advances_timestamp,
     assert_equal,
     assert_identical_history,
     assert_is,
-    assert_moves_updated_at,
     assert_same_thread,
     assert_that,
     assert_untouched,
     kept_metadata,
-    moment_or_blocked,
     require_identical_history,
     same_thread,
+    timestamp_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.runs import NOT_ENDED, Runs
@@ -291,8 +291,8 @@ def test_reading_moves_no_time(
     for name in ("updated_at", "state_updated_at"):
         if name in before:
             assert_equal(
-                moment_or_blocked(after.get(name), name).isoformat(),
-                moment_or_blocked(before.get(name), name).isoformat(),
+                timestamp_or_blocked(after.get(name), name).isoformat(),
+                timestamp_or_blocked(before.get(name), name).isoformat(),
                 name,
             )
 
@@ -517,7 +517,7 @@ def _assert_moves(member: str, given: ThreadsApi, runs: Runs, condition: str, ch
         return before, given.get_settled(thread).get(member)
 
     def moved(times: tuple[Any, Any]) -> bool:
-        before, after = (moment_or_blocked(each, member) for each in times)
+        before, after = (timestamp_or_blocked(each, member) for each in times)
         return after > before
 
     times = given.context.eventually(change_another, moved)
@@ -527,7 +527,7 @@ def _assert_moves(member: str, given: ThreadsApi, runs: Runs, condition: str, ch
         plain = given.prepopulated()
         on_a_plain_thread = change if change in (_update, _append) else _append
         try:
-            assert_moves_updated_at(given, plain, lambda: on_a_plain_thread(maker, plain), member)
+            assert_advances_timestamp(given, plain, lambda: on_a_plain_thread(maker, plain), member)
         except PromiseBroken as broken:
             raise Blocked.because(broken) from None
     assert_that(moved(times), f"{member} after {times[0]}", times[1])

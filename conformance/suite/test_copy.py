@@ -17,14 +17,14 @@ from conformance.checks.expect import (
     assert_thread,
     assert_untouched,
     kept_metadata,
-    moment_or_blocked,
     require_identical_history,
+    timestamp_or_blocked,
 )
 from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.required_states import require_states
 from conformance.checks.runs import Runs
-from conformance.checks.views import State, Thread, has_data, id_of, messages_of
+from conformance.checks.views import State, Thread, has_data, id_of, items_of_followed_list
 from conformance.deployment.settings import GraphSettings
 from conformance.model.history import same_json
 
@@ -207,9 +207,9 @@ def test_a_run_on_a_copy_starts_from_its_state(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     copy = given.copy(given.prepopulated())
-    before = messages_of(given.state(copy), graph)
+    before = items_of_followed_list(given.state(copy), graph)
     threads.run(copy)
-    after = messages_of(given.state(copy), graph)
+    after = items_of_followed_list(given.state(copy), graph)
     assert_equal(after[: len(before)], before, "the messages that were copied")
 
 
@@ -274,8 +274,8 @@ def test_the_copy_of_a_thread_that_was_never_read_has_its_state(
 @requires("COPY-28")
 def test_a_copy_is_not_created_after_its_update(given: ThreadsApi, threads: ThreadsApi) -> None:
     shown = threads.get(_simplest_pair(given)[1])
-    created = moment_or_blocked(shown.get("created_at"), "created_at")
-    updated = moment_or_blocked(shown.get("updated_at"), "updated_at")
+    created = timestamp_or_blocked(shown.get("created_at"), "created_at")
+    updated = timestamp_or_blocked(shown.get("updated_at"), "updated_at")
     assert_that(created <= updated, f"updated_at not before created_at, {created}", updated)
 
 

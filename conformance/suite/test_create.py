@@ -15,8 +15,8 @@ from conformance.checks.expect import (
     assert_same_thread,
     assert_that,
     kept_metadata,
-    moment_or_blocked,
-    parse_moment,
+    parse_timestamp,
+    timestamp_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.texts_like_escapes import NAMES_LIKE_PATHS, metadata_of_lookalikes
@@ -48,12 +48,12 @@ def test_every_id_is_fresh(given: ThreadsApi) -> None:
 
 @requires("CREATE-05")
 def test_created_at_has_an_offset(given: ThreadsApi) -> None:
-    parse_moment(given.create_documented({}).get("created_at"), "created_at")
+    parse_timestamp(given.create_documented({}).get("created_at"), "created_at")
 
 
 @requires("CREATE-06")
 def test_updated_at_has_an_offset(given: ThreadsApi) -> None:
-    parse_moment(given.create_documented({}).get("updated_at"), "updated_at")
+    parse_timestamp(given.create_documented({}).get("updated_at"), "updated_at")
 
 
 @requires("CREATE-07")
@@ -62,7 +62,9 @@ def test_a_new_thread_was_never_updated(given: ThreadsApi) -> None:
     thread = given.create_documented({})
     took = timedelta(seconds=time.monotonic() - started)
     created, updated = thread.get("created_at"), thread.get("updated_at")
-    apart = abs(moment_or_blocked(updated, "updated_at") - moment_or_blocked(created, "created_at"))
+    apart = abs(
+        timestamp_or_blocked(updated, "updated_at") - timestamp_or_blocked(created, "created_at")
+    )
     # Both times lie within the request; timestamps may be in whole seconds.
     most = max(took, timedelta(seconds=1))
     assert_that(apart <= most, f"updated_at in the same creation as created_at, {created}", updated)
@@ -183,7 +185,7 @@ def test_creation_is_not_after_the_update(given: ThreadsApi, then: str) -> None:
     shown = given.get(thread)
     created, updated = shown.get("created_at"), shown.get("updated_at")
     assert_that(
-        moment_or_blocked(created, "created_at") <= moment_or_blocked(updated, "updated_at"),
+        timestamp_or_blocked(created, "created_at") <= timestamp_or_blocked(updated, "updated_at"),
         f"updated_at not before created_at, {created}",
         updated,
     )

@@ -16,7 +16,7 @@ from conformance.checks.expect import (
     assert_that,
     assert_valid,
     in_utc,
-    moment_or_blocked,
+    timestamp_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Run, Runs
@@ -151,8 +151,8 @@ def test_a_cron_on_an_unknown_thread_is_refused(
 @requires("CRON-09")
 def test_a_cron_tells_when_it_runs_next(given: ThreadsApi, crons: Crons) -> None:
     cron = crons.create(given.empty(), "0 0 1 1 *")
-    made_at = moment_or_blocked(cron.get("created_at"), "created_at")
-    next_run = moment_or_blocked(cron.get("next_run_date"), "next_run_date").astimezone(UTC)
+    made_at = timestamp_or_blocked(cron.get("created_at"), "created_at")
+    next_run = timestamp_or_blocked(cron.get("next_run_date"), "next_run_date").astimezone(UTC)
     new_year = datetime(made_at.astimezone(UTC).year + 1, 1, 1, tzinfo=UTC)
     assert_equal(next_run.isoformat(), new_year.isoformat(), "next_run_date")
 
@@ -254,8 +254,8 @@ def test_the_metadata_of_a_cron_is_merged(
 @requires("CRON-15")
 def test_a_schedule_is_read_in_its_time_zone(given: ThreadsApi, crons: Crons) -> None:
     cron = crons.create(given.empty(), RARELY, timezone=_ZONE)
-    made_at = moment_or_blocked(cron.get("created_at"), "created_at")
-    next_run = moment_or_blocked(cron.get("next_run_date"), "next_run_date").astimezone(_OFFSET)
+    made_at = timestamp_or_blocked(cron.get("created_at"), "created_at")
+    next_run = timestamp_or_blocked(cron.get("next_run_date"), "next_run_date").astimezone(_OFFSET)
     new_year = datetime(made_at.astimezone(_OFFSET).year + 1, 1, 1, tzinfo=_OFFSET)
     assert_equal(next_run.isoformat(), new_year.isoformat(), "next_run_date")
 
@@ -345,7 +345,7 @@ def _end_of(cron: dict[str, Any]) -> str | None:
     """Return the end_time of a cron in one notation, or None."""
     if (shown := cron.get("end_time")) is None:
         return None
-    return f"{moment_or_blocked(shown, 'end_time').astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{timestamp_or_blocked(shown, 'end_time').astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @requires("CRON-18")

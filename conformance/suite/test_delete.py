@@ -16,10 +16,10 @@ from conformance.checks.expect import (
     assert_that,
     kept_metadata,
 )
-from conformance.checks.messages import Message, messages_sent_in, type_and_content
+from conformance.checks.messages import Message, items_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs
-from conformance.checks.views import State, Thread, checkpoint_id_of, id_of, messages_of
+from conformance.checks.views import State, Thread, checkpoint_id_of, id_of, items_of_followed_list
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
@@ -296,5 +296,5 @@ def _assert_404(answer: Answer) -> None:
 def _input_messages(state: State, graph: GraphSettings) -> list[Message]:
     """Return the messages of a state that inputs sent: the graph's answers may differ by run."""
     inputs = [{"values": numbered(graph.run_input, number)} for number in (1, 2)]
-    sent = [item for each in inputs for item in messages_sent_in(each, graph)]
-    return [each for each in type_and_content(messages_of(state, graph)) if each in sent]
+    sent = [item for each in inputs for item in items_sent_in(each, graph)]
+    return [each for each in type_and_content(items_of_followed_list(state, graph)) if each in sent]

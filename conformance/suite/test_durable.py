@@ -17,7 +17,7 @@ from conformance.checks.expect import (
     assert_no_thread,
     assert_that,
     kept_metadata,
-    moment_or_blocked,
+    timestamp_or_blocked,
 )
 from conformance.checks.kept_over_restart import (
     assert_same_states,
@@ -90,7 +90,7 @@ def test_times_are_kept(given: ThreadsApi, threads: ThreadsApi, restart: Restart
 
     def moments(api: ThreadsApi) -> dict[str, str]:
         shown = api.get(thread)
-        return {each: moment_or_blocked(shown.get(each), each).isoformat() for each in times}
+        return {each: timestamp_or_blocked(shown.get(each), each).isoformat() for each in times}
 
     before = settled_answer(given, lambda: moments(given))
     restart(thread)

@@ -7,9 +7,9 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.filterable_values import values_to_find
-from conformance.checks.messages import draws_message_ids
+from conformance.checks.messages import server_generates_message_ids
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.views import State, checkpoint_id_of, id_of, messages_of
+from conformance.checks.views import State, checkpoint_id_of, id_of, items_of_followed_list
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
 from conformance.model.history import same_json
@@ -41,7 +41,7 @@ def test_search_by_values(
 ) -> None:
     wanted = given.with_state()
     values = values_to_find(given, wanted)
-    if draws_message_ids(graph):
+    if server_generates_message_ids(graph):
         # A thread with the same messages under other ids must not match. Items that are no messages
         # have no ids, so a thread with the same ones would match.
         if same_json(values_to_find(given, given.with_state()), values):
@@ -106,10 +106,10 @@ def test_values_are_those_of_now(
 
 def _lacks_any_of(state: State, values: Any, graph: GraphSettings) -> bool:
     """Return whether a state lacks a message of `values`, or differs if these have no messages."""
-    messages = messages_of({"values": values}, graph)
+    messages = items_of_followed_list({"values": values}, graph)
     if not messages:
         return bool(state.get("values") != values)
-    there = messages_of(state, graph)
+    there = items_of_followed_list(state, graph)
     return not all(each in there for each in messages)
 
 

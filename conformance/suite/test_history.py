@@ -12,7 +12,7 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
     assert_valid,
-    moment_or_blocked,
+    timestamp_or_blocked,
 )
 from conformance.checks.offered_operations import require_operation, try_with_history
 from conformance.checks.outcomes import Blocked, Unsupported, requires
@@ -26,7 +26,7 @@ from conformance.checks.views import (
     checkpoint_id_of,
     id_of,
     is_integer,
-    messages_of,
+    items_of_followed_list,
     parent_id_of,
 )
 from conformance.deployment.client import ThreadsClient
@@ -59,10 +59,10 @@ def test_newest_first(
         assert_that(ids.index(own) < ids.index(str(parent)), f"{parent} after {own}", ids)
     if not named:
         # Clocks of a deployment may differ: timestamps decide only where no parents are shown.
-        moments = [moment_or_blocked(each.get("created_at"), "created_at") for each in history]
+        moments = [timestamp_or_blocked(each.get("created_at"), "created_at") for each in history]
         assert_that(moments == sorted(moments, reverse=True), "created_at falling", moments)
     # Every superstep of this history adds messages.
-    told = [len(messages_of(each, graph)) for each in history]
+    told = [len(items_of_followed_list(each, graph)) for each in history]
     assert_equal(told, sorted(told, reverse=True), "the numbers of messages")
 
 

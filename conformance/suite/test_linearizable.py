@@ -21,7 +21,7 @@ from conformance.checks.linearizability.programs import (
 from conformance.checks.linearizability.threads import ABSENT, Request, ThreadState
 from conformance.checks.messages import type_and_content
 from conformance.checks.outcomes import requires
-from conformance.checks.views import id_of, messages_of
+from conformance.checks.views import id_of, items_of_followed_list
 from conformance.deployment.settings import GraphSettings
 
 _MOST_MESSAGES = CLIENTS * LENGTH
@@ -130,5 +130,5 @@ def _id_of_a_deleted_thread(given: ThreadsApi) -> str:
 def _runner_with_state(given: ThreadsApi, graph: GraphSettings) -> ProgramRunner:
     """Return a program runner for a new thread with a state."""
     thread = given.with_state()
-    first = type_and_content(messages_of(given.state(thread), graph))
+    first = type_and_content(items_of_followed_list(given.state(thread), graph))
     return ProgramRunner(given, [id_of(thread)], Appended(graph, _MOST_MESSAGES, first))

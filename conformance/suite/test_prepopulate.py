@@ -23,18 +23,18 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
     kept_metadata,
-    parse_moment,
+    parse_timestamp,
 )
 from conformance.checks.messages import (
-    messages_sent,
-    messages_sent_in,
+    items_sent,
+    items_sent_in,
     node_of_updates,
     type_and_content,
 )
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.required_states import require_states
 from conformance.checks.texts_like_escapes import assert_lookalikes_kept
-from conformance.checks.views import Thread, id_of, member_of, messages_of, real_messages_of
+from conformance.checks.views import Thread, id_of, items_of_followed_list, member_of, messages_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import (
     GraphSettings,
@@ -65,7 +65,9 @@ def test_the_documented_request_creates_a_thread(
 @requires("PREPOP-02")
 def test_the_values_are_what_was_sent(threads: ThreadsApi, graph: GraphSettings) -> None:
     made = threads.prepopulated()
-    assert_equal(type_and_content(messages_of(made, graph)), _messages_sent(graph), "the messages")
+    assert_equal(
+        type_and_content(items_of_followed_list(made, graph)), _items_sent(graph), "the messages"
+    )
 
 
 @requires("PREPOP-03")
@@ -132,8 +134,10 @@ def test_every_superstep_adds_its_messages(
     history = given.history(given.prepopulated(steps), len(steps))
     if len(history) != len(steps):
         raise Blocked(f"{len(steps)} supersteps made {len(history)} states", by="PREPOP-09")
-    shown = [type_and_content(messages_of(state, graph)) for state in reversed(list(history))]
-    expected = [messages_sent(steps[: position + 1], graph) for position in range(len(steps))]
+    shown = [
+        type_and_content(items_of_followed_list(state, graph)) for state in reversed(list(history))
+    ]
+    expected = [items_sent(steps[: position + 1], graph) for position in range(len(steps))]
     assert_equal(shown, expected, "the messages after each superstep, oldest first")
 
 
@@ -149,8 +153,8 @@ def test_several_updates_make_one_superstep(
     several = [{**numbered(update, number), "as_node": last} for number in (2, 3, 4)]
     steps.append({"updates": several})
     made = threads.prepopulated(steps)
-    shown = type_and_content(messages_of(given.state(made), graph))
-    assert_equal(shown, messages_sent(steps, graph), "the messages")
+    shown = type_and_content(items_of_followed_list(given.state(made), graph))
+    assert_equal(shown, items_sent(steps, graph), "the messages")
     more = len(given.history(made, len(steps))) - len(without)
     assert_equal(more, 1, "the number of states that the superstep added")
 
@@ -167,9 +171,9 @@ def test_message_ids_are_stable(
     values = _values_by_get(threads, made)
     if values is not None:
         holders["get"] = {"values": values}
-    sent = type_and_content(messages_of(made, graph))
+    sent = type_and_content(items_of_followed_list(made, graph))
     for name, holder in holders.items():
-        if type_and_content(messages_of(holder, graph)) != sent:
+        if type_and_content(items_of_followed_list(holder, graph)) != sent:
             raise Blocked(f"{name} does not show the messages that were created")
     shown = {name: _ids(holder, graph) for name, holder in holders.items()}
     assert_equal(shown, dict.fromkeys(shown, _ids(made, graph)), "the ids of the messages")
@@ -260,8 +264,8 @@ def test_a_prepopulated_thread_is_found(
 @requires("PREPOP-20")
 def test_its_moments_have_an_offset(given: ThreadsApi) -> None:
     made = given.prepopulated()
-    created = parse_moment(made.get("created_at"), "created_at")
-    updated = parse_moment(made.get("updated_at"), "updated_at")
+    created = parse_timestamp(made.get("created_at"), "created_at")
+    updated = parse_timestamp(made.get("updated_at"), "updated_at")
     assert_that(created <= updated, f"updated_at not before {created}", updated)
 
 
@@ -280,8 +284,10 @@ def test_a_prepopulated_thread_can_be_continued(
 ) -> None:
     made = given.prepopulated()
     threads.append(made, 2)
-    expected = _messages_sent(graph) + messages_sent_in(numbered(graph.append, 2), graph)
-    assert_equal(type_and_content(messages_of(given.state(made), graph)), expected, "the messages")
+    expected = _items_sent(graph) + items_sent_in(numbered(graph.append, 2), graph)
+    assert_equal(
+        type_and_content(items_of_followed_list(given.state(made), graph)), expected, "the messages"
+    )
 
 
 def _creation(given: ThreadsApi, supersteps: Any, metadata: Any = None) -> dict[str, Any]:
@@ -320,12 +326,12 @@ def _of_combined_keys(graph: GraphSettings) -> dict[str, Any]:
     return {**graph.append, "values": combined}
 
 
-def _messages_sent(graph: GraphSettings) -> list[dict[str, Any]]:
-    return messages_sent([numbered(each, 1) for each in graph.supersteps], graph)
+def _items_sent(graph: GraphSettings) -> list[dict[str, Any]]:
+    return items_sent([numbered(each, 1) for each in graph.supersteps], graph)
 
 
 def _ids(holder: Thread, graph: GraphSettings) -> list[Any]:
-    return [member_of(message, "id") for message in real_messages_of(holder, graph)]
+    return [member_of(message, "id") for message in messages_of(holder, graph)]
 
 
 @requires("PREPOP-02")
@@ -392,10 +398,10 @@ def test_a_superstep_takes_a_list_of_values(
 ) -> None:
     updates = [numbered(graph.append, number) for number in (2, 3)]
     require_some(_added_by(updates, graph), "append of the settings appends nothing")
-    before = messages_of(given.state(given.prepopulated()), graph)
+    before = items_of_followed_list(given.state(given.prepopulated()), graph)
     listed = {**updates[0], "values": [update["values"] for update in updates]}
     made = threads.prepopulated(more=[listed])
-    shown = type_and_content(messages_of(given.state(made), graph))
+    shown = type_and_content(items_of_followed_list(given.state(made), graph))
     wanted = [*type_and_content(before), *_added_by(updates, graph)]
     assert_equal(shown, wanted, "the messages")
 
@@ -418,4 +424,4 @@ def test_a_superstep_without_values_makes_a_state(
 
 
 def _added_by(updates: list[dict[str, Any]], graph: GraphSettings) -> list[Any]:
-    return [message for update in updates for message in messages_sent_in(update, graph)]
+    return [message for update in updates for message in items_sent_in(update, graph)]

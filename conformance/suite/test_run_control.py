@@ -15,7 +15,7 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
     assert_valid,
-    moment_or_blocked,
+    timestamp_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.runs import LONG_S, NOT_ENDED, Runs, message_contents, run_of
@@ -206,13 +206,13 @@ def test_a_run_may_begin_later(given: ThreadsApi, given_runs: Runs) -> None:
     oldest = list(given.history(thread))[-1:]
     assert_that(len(oldest) == 1, "a history, once the run has ended", "no state")
     told = oldest[0].get("created_at")
-    begun_at = moment_or_blocked(told, "created_at of the first state")
+    begun_at = timestamp_or_blocked(told, "created_at of the first state")
     if "." not in str(told):
         begun_at += timedelta(seconds=1)  # in whole seconds: the run may have begun later
     # Less than the whole delay, since the clocks of a deployment may differ a little. It is counted
     # from the creation of the thread, after which the run was requested.
     delay = timedelta(seconds=0.75 * DELAY_S)
-    earliest = moment_or_blocked(thread.get("created_at"), "created_at") + delay
+    earliest = timestamp_or_blocked(thread.get("created_at"), "created_at") + delay
     assert_that(begun_at >= earliest, f"no state before {earliest}", f"one of {begun_at}")
 
 

@@ -15,11 +15,11 @@ from conformance.checks.expect import (
     assert_refused,
     assert_that,
 )
-from conformance.checks.messages import messages_sent_in, type_and_content
+from conformance.checks.messages import items_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.runs import Runs, message_contents
 from conformance.checks.texts_like_escapes import assert_lookalikes_kept
-from conformance.checks.views import Thread, id_of, known_checkpoint_id, messages_of
+from conformance.checks.views import Thread, id_of, items_of_followed_list, known_checkpoint_id
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.safe_text import excerpt
@@ -94,11 +94,11 @@ def test_it_copies_identically(
 @requires("RUN-08")
 def test_a_run_starts_from_the_state(given: ThreadsApi, graph: GraphSettings) -> None:
     thread = given.prepopulated()
-    before = messages_of(given.state(thread), graph)
+    before = items_of_followed_list(given.state(thread), graph)
     given.run(thread, 5)
-    after = messages_of(given.state(thread), graph)
+    after = items_of_followed_list(given.state(thread), graph)
     assert_equal(after[: len(before)], before, "the messages that were there")
-    sent = messages_sent_in({"values": numbered(graph.run_input, 5)}, graph)
+    sent = items_sent_in({"values": numbered(graph.run_input, 5)}, graph)
     require_some([before, sent], "neither the supersteps nor the input append anything")
     added = type_and_content(after[len(before) :])
     assert_equal(added[: len(sent)], sent, "the messages of the input")
@@ -115,16 +115,16 @@ def test_a_run_starts_from_the_state(given: ThreadsApi, graph: GraphSettings) ->
 def test_two_runs_add_their_inputs(given: ThreadsApi, graph: GraphSettings, way: Way) -> None:
     thread = given.empty()
     first, second = (
-        messages_sent_in({"values": numbered(graph.run_input, number)}, graph) for number in (1, 2)
+        items_sent_in({"values": numbered(graph.run_input, number)}, graph) for number in (1, 2)
     )
     require_some([first, second], "the input appends nothing")
     _run_or_block(way, given, thread, 1)
-    before = messages_of(given.state(thread), graph)
+    before = items_of_followed_list(given.state(thread), graph)
     require_some([before], "the first run left no messages", _HISTORY_BY[way])
     begun = type_and_content(before)
     assert_equal(begun[: len(first)], first, "the messages of the first input")
     _run_or_block(way, given, thread, 2)
-    after = messages_of(given.state(thread), graph)
+    after = items_of_followed_list(given.state(thread), graph)
     assert_equal(after[: len(before)], before, "the messages after the first run")
     added = type_and_content(after[len(before) :])
     assert_equal(added[: len(second)], second, "the messages of the second input")

@@ -34,8 +34,8 @@ from conformance.checks.views import (
     Thread,
     checkpoint_id_of,
     id_of,
+    items_of_followed_list,
     known_checkpoint_id,
-    messages_of,
     parent_id_of,
 )
 from conformance.contract.api_constants import LONGEST_PAGE
@@ -189,8 +189,8 @@ def test_values_are_those_of_the_base_and_the_update(
             states = {checkpoint_id_of(each): each for each in there}
         done = yield
         newest = next(iter(states), None)
-        base = messages_of(states.get(done.base or newest or "", {}), graph)
-        shown = messages_of(given.state(done.thread), graph)
+        base = items_of_followed_list(states.get(done.base or newest or "", {}), graph)
+        shown = items_of_followed_list(given.state(done.thread), graph)
         assert_equal(shown[: len(base)], base, "the messages that were there")
         if step.name != "run":
             assert_equal(

@@ -7,7 +7,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
-from conformance.checks.expect import assert_equal, assert_that, moment_or_blocked
+from conformance.checks.expect import assert_equal, assert_that, timestamp_or_blocked
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread, id_of
 
@@ -87,7 +87,7 @@ def test_the_order_alone_turns_the_threads_round(
     if len(shown) != len(made):
         raise Blocked(f"search shows {len(shown)} of the {len(made)} threads made", by="CREATE-12")
     for member in ("created_at", "updated_at"):
-        moments = {moment_or_blocked(each.get(member), member) for each in shown}
+        moments = {timestamp_or_blocked(each.get(member), member) for each in shown}
         if len(moments) < len(made):
             raise Blocked(f"nothing tells the threads apart: they have the same {member}")
     rising, falling = (threads.search_ids(sort_order=order) for order in ("asc", "desc"))
@@ -128,4 +128,4 @@ def _sort_key(given: ThreadsApi, thread: Thread, member: str) -> Any:
         return id_of(thread)
     if member not in thread:
         raise Blocked(f"threads have no {member} by which the order could be seen")
-    return moment_or_blocked(thread[member], member)
+    return timestamp_or_blocked(thread[member], member)

@@ -20,14 +20,21 @@ from conformance.checks.expect import (
     assert_is,
     assert_refused,
     assert_that,
-    parse_moment,
+    parse_timestamp,
 )
-from conformance.checks.messages import messages_sent, type_and_content
+from conformance.checks.messages import items_sent, type_and_content
 from conformance.checks.offered_operations import require_operation, try_with_history
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.required_states import require_states
 from conformance.checks.runs import Runs
-from conformance.checks.views import State, Thread, id_of, is_integer, messages_of, real_messages_of
+from conformance.checks.views import (
+    State,
+    Thread,
+    id_of,
+    is_integer,
+    items_of_followed_list,
+    messages_of,
+)
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
@@ -42,12 +49,14 @@ def test_values_hold_the_state(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     steps = [numbered(each, 1) for each in graph.supersteps]
-    require_some(messages_sent(steps, graph), "the supersteps of the settings append nothing")
+    require_some(items_sent(steps, graph), "the supersteps of the settings append nothing")
     for made in (steps, steps[:-1]):
         state = threads.state(given.prepopulated(made))
-        sent = messages_sent(made, graph)
+        sent = items_sent(made, graph)
         assert_equal(
-            type_and_content(messages_of(state, graph)), sent, "the messages in the values"
+            type_and_content(items_of_followed_list(state, graph)),
+            sent,
+            "the messages in the values",
         )
 
 
@@ -104,7 +113,7 @@ def test_parent_checkpoint_id_agrees(given: ThreadsApi, threads: ThreadsApi) -> 
 
 @requires("STATE-08")
 def test_created_at_has_an_offset(given: ThreadsApi, threads: ThreadsApi) -> None:
-    parse_moment(threads.state(given.prepopulated()).get("created_at"), "created_at")
+    parse_timestamp(threads.state(given.prepopulated()).get("created_at"), "created_at")
 
 
 @requires("STATE-09")
@@ -192,7 +201,7 @@ def test_the_state_of_a_fresh_thread_is_empty(given: ThreadsApi, threads: Thread
     # A channel of a graph may have a default, which the state of each new thread holds.
     is_empty = holds_no_data(values) or (
         isinstance(values, dict)
-        and not messages_of(state, given.context.settings.graph)
+        and not items_of_followed_list(state, given.context.settings.graph)
         and same_json(values, given.state(given.empty()).get("values"))
     )
     assert_that(is_empty, "values that hold nothing but defaults", state)
@@ -204,9 +213,9 @@ def test_the_state_of_a_fresh_thread_is_empty(given: ThreadsApi, threads: Thread
 def test_messages_have_type_content_and_id(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, member: str
 ) -> None:
-    messages = real_messages_of(threads.state(given.prepopulated()), graph)
+    messages = messages_of(threads.state(given.prepopulated()), graph)
     assert_that(bool(messages), "messages in the values", "none")
-    for message in messages + real_messages_of(threads.state(_unfinished_thread(given)), graph):
+    for message in messages + messages_of(threads.state(_unfinished_thread(given)), graph):
         has = isinstance(message, dict) and member in message
         if has and member == "id":
             has = isinstance(message["id"], str)

@@ -20,16 +20,16 @@ from conformance.checks.channels import (
 from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import lasting_members, require_some
 from conformance.checks.expect import (
+    assert_advances_timestamp,
     assert_equal,
     assert_identical_history,
-    assert_moves_updated_at,
     assert_refused,
     assert_that,
     require_identical_history,
 )
 from conformance.checks.messages import (
     followed_key,
-    messages_sent_in,
+    items_sent_in,
     node_of_updates,
     type_and_content,
 )
@@ -43,7 +43,7 @@ from conformance.checks.views import (
     checkpoint_id_of,
     checkpoint_to_send,
     id_of,
-    messages_of,
+    items_of_followed_list,
     parent_id_of,
 )
 from conformance.contract.api_constants import LONGEST_PAGE
@@ -86,9 +86,9 @@ def test_the_values_are_in_the_state(
 ) -> None:
     require_some(_messages_of_update(graph, 2), "append of the settings appends nothing")
     made = given.prepopulated()
-    before = messages_of(given.state(made), graph)
+    before = items_of_followed_list(given.state(made), graph)
     threads.append(made, 2)
-    after = messages_of(given.state(made), graph)
+    after = items_of_followed_list(given.state(made), graph)
     assert_equal(after[: len(before)], before, "the messages that were there")
     assert_equal(
         type_and_content(after[len(before) :]),
@@ -253,10 +253,10 @@ def test_a_fork_starts_from_its_checkpoint(
     require_some(_messages_of_update(graph, 7), "append of the settings appends nothing")
     made = given.long(5)
     entry = require_states(given.history(made), 3).states[2]
-    older, kept = checkpoint_id_of(entry), messages_of(entry, graph)
-    if messages_of(given.state_at(made, older), graph) != kept:
+    older, kept = checkpoint_id_of(entry), items_of_followed_list(entry, graph)
+    if items_of_followed_list(given.state_at(made, older), graph) != kept:
         raise Blocked("the state at the checkpoint is not that of the history")
-    shown = messages_of(given.state_at(made, _fork(given, threads, made, older)), graph)
+    shown = items_of_followed_list(given.state_at(made, _fork(given, threads, made, older)), graph)
     assert_equal(shown[: len(kept)], kept, "the messages at the checkpoint")
     assert_equal(
         type_and_content(shown[len(kept) :]),
@@ -314,7 +314,7 @@ def test_at_an_unknown_checkpoint_no_other_is_updated(
 ) -> None:
     made = given.prepopulated()
     given.append(made, 2)
-    there = messages_of(given.state(made), graph)
+    there = items_of_followed_list(given.state(made), graph)
     require_some(there, "the state holds nothing that was appended")
     body = {**numbered(graph.append, 3), "checkpoint": {"checkpoint_id": UNKNOWN_CHECKPOINT}}
     answer = client.update_state(id_of(made), body)
@@ -322,7 +322,7 @@ def test_at_an_unknown_checkpoint_no_other_is_updated(
         assert_refused(answer)
         return
     # An update that is accepted must not be applied at another checkpoint.
-    after = messages_of(given.state(made), graph)
+    after = items_of_followed_list(given.state(made), graph)
     alone = type_and_content(after) == _messages_of_update(graph, 3)
     assert_that(alone, "a refusal by 4xx, or a state of the update alone", after)
 
@@ -397,7 +397,7 @@ def _new_states(given: ThreadsApi, thread: Thread, act: Callable[[], object]) ->
 
 
 def _messages_of_update(graph: GraphSettings, number: int) -> list[dict[str, Any]]:
-    return messages_sent_in(numbered(graph.append, number), graph)
+    return items_sent_in(numbered(graph.append, number), graph)
 
 
 @requires("STATE-UPDATE-03")
@@ -455,7 +455,7 @@ def _assert_unwritten_kept(before: dict[str, Any], state: State, graph: GraphSet
 def test_a_state_update_moves_updated_at(given: ThreadsApi) -> None:
     made = given.prepopulated()
     numbers = count(2)
-    assert_moves_updated_at(given, made, lambda: given.append(made, next(numbers)))
+    assert_advances_timestamp(given, made, lambda: given.append(made, next(numbers)))
 
 
 @requires("STATE-UPDATE-18")
@@ -495,9 +495,9 @@ def test_an_update_takes_a_list_of_values(
     sent = [*_messages_of_update(graph, 2), *_messages_of_update(graph, 3)]
     require_some(sent, "append of the settings appends nothing")
     made = given.with_state()
-    before = messages_of(given.state(made), graph)
+    before = items_of_followed_list(given.state(made), graph)
     listed = [update["values"] for update in updates]
     threads.update_state(made, **{**updates[0], "values": listed})
-    after = messages_of(given.state(made), graph)
+    after = items_of_followed_list(given.state(made), graph)
     assert_equal(after[: len(before)], before, "the messages that were there")
     assert_equal(type_and_content(after[len(before) :]), sent, "the messages of the update")

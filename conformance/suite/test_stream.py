@@ -19,7 +19,7 @@ from conformance.checks.events import (
 from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import NOT_ENDED, Run, Runs, message_contents
-from conformance.checks.views import Thread, id_of, real_messages_of
+from conformance.checks.views import Thread, id_of, messages_of
 from conformance.deployment.client import Answer
 from conformance.deployment.wire.stream_reading import is_event_stream
 from conformance.model.history import same_json
@@ -339,7 +339,7 @@ def test_earlier_messages_are_not_streamed_again(given: ThreadsApi, runs: Runs) 
 
 
 def _messages_in(given: ThreadsApi, thread: Thread) -> list[dict[str, Any]]:
-    found = real_messages_of(given.state(thread), given.context.graph())
+    found = messages_of(given.state(thread), given.context.graph())
     return [each for each in found if isinstance(each, dict)]
 
 

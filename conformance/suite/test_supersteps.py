@@ -7,9 +7,9 @@ import pytest
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import comparable_values
 from conformance.checks.expect import assert_equal, assert_that
-from conformance.checks.messages import messages_sent_in, node_of_updates, type_and_content
+from conformance.checks.messages import items_sent_in, node_of_updates, type_and_content
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.views import History, State, messages_of
+from conformance.checks.views import History, State, items_of_followed_list
 from conformance.deployment.settings import GraphSettings, numbered
 
 
@@ -25,13 +25,14 @@ def test_a_superstep_takes_the_update_of_a_command(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
 ) -> None:
     update = numbered(graph.append, 2)
-    added = messages_sent_in(update, graph)
+    added = items_sent_in(update, graph)
     if not added:
         raise Blocked("append of the settings appends nothing")
     by_values = given.state(given.prepopulated(more=[update]))
     made = threads.prepopulated(more=[_with_command(graph, update=update["values"])])
     shown, wanted = (
-        type_and_content(messages_of(state, graph)) for state in (given.state(made), by_values)
+        type_and_content(items_of_followed_list(state, graph))
+        for state in (given.state(made), by_values)
     )
     assert_equal(shown, wanted, "the messages, as by values")
 
@@ -51,8 +52,8 @@ def test_a_superstep_goes_where_its_command_says(
     after = state.get("next") or []
     assert_that(node in after, f"next with {node}", after)
     if beside == "beside-update":
-        shown = type_and_content(messages_of(state, graph))
-        added = messages_sent_in(update, graph)
+        shown = type_and_content(items_of_followed_list(state, graph))
+        added = items_sent_in(update, graph)
         assert_equal(shown[len(shown) - len(added) :], added, "the messages of the update")
 
 

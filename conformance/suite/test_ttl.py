@@ -12,8 +12,8 @@ from conformance.checks.expect import (
     assert_no_server_error,
     assert_that,
     assert_untouched,
-    moment_or_blocked,
-    parse_moment,
+    parse_timestamp,
+    timestamp_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.shown_ttl import MINUTES, read_ttl, require_ttl, shown_ttl
@@ -113,7 +113,7 @@ def test_a_time_to_live_of_many_years(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
 ) -> None:
     shown = require_ttl(given, given.empty(ttl={"ttl": MINUTES}))
-    moment_or_blocked(shown.get("expires_at"), "expires_at")
+    timestamp_or_blocked(shown.get("expires_at"), "expires_at")
     answer = client.create(
         {
             "thread_id": client.ownership.new_id(),
@@ -136,12 +136,12 @@ def test_a_time_to_live_can_be_set_again(given: ThreadsApi, threads: ThreadsApi)
         {"ttl": MINUTES // 2, "strategy": "delete"},
     ):
         expected = require_ttl(given, given.empty(ttl=ttl))
-        end = moment_or_blocked(expected.get("expires_at"), "expires_at")
+        end = timestamp_or_blocked(expected.get("expires_at"), "expires_at")
         given.update(made, ttl=ttl)
         shown = read_ttl(threads, made)
         for member in ("strategy", "ttl_minutes"):
             assert_equal(shown.get(member), expected.get(member), member)
-        expires = parse_moment(shown.get("expires_at"), "expires_at")
+        expires = parse_timestamp(shown.get("expires_at"), "expires_at")
         assert_that(abs(expires - end) < TOLERANCE, f"expires_at about {end}", expires)
 
 
@@ -185,6 +185,8 @@ def _lengths(api: ThreadsApi, thread: Thread) -> dict[str, int]:
 
 def _assert_ends_after(minutes: int, ttl: dict[str, Any], made: Thread) -> None:
     """Assert that a ttl expires so many minutes after the creation of its thread."""
-    expires = parse_moment(ttl.get("expires_at"), "expires_at")
-    expected = moment_or_blocked(made.get("created_at"), "created_at") + timedelta(minutes=minutes)
+    expires = parse_timestamp(ttl.get("expires_at"), "expires_at")
+    expected = timestamp_or_blocked(made.get("created_at"), "created_at") + timedelta(
+        minutes=minutes
+    )
     assert_that(abs(expires - expected) < TOLERANCE, f"expires_at about {expected}", expires)

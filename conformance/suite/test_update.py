@@ -7,8 +7,8 @@ import pytest
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import contract_members, contract_members_of_each
 from conformance.checks.expect import (
+    assert_advances_timestamp,
     assert_equal,
-    assert_moves_updated_at,
     assert_that,
     assert_thread,
     assert_untouched,
@@ -66,7 +66,7 @@ def test_other_metadata_is_kept(given: ThreadsApi, threads: ThreadsApi) -> None:
 def test_an_update_moves_updated_at(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.empty()
     numbers = count()
-    assert_moves_updated_at(
+    assert_advances_timestamp(
         given, made, lambda: threads.update(made, metadata={"n": next(numbers)})
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.expect import parse_moment
+from conformance.checks.expect import parse_timestamp
 from conformance.checks.outcomes import PromiseBroken, reads_only, requires
 from conformance.checks.views import State, is_integer, is_newest_first, parent_id_of
 from conformance.checks.visit_assertions import expect_fits, expect_same
@@ -126,7 +126,7 @@ def test_parent_checkpoint_id_agrees(visits: Visits) -> None:
 def test_created_at_has_an_offset(visits: Visits) -> None:
     def judge(_: Visited, state: State) -> None:
         try:
-            parse_moment(state.get("created_at"), "created_at")
+            parse_timestamp(state.get("created_at"), "created_at")
         except PromiseBroken:
             raise promise_broken("created_at is not RFC 3339 with an offset") from None
 

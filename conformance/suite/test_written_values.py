@@ -13,13 +13,13 @@ from conformance.checks.concurrency import repeat_together
 from conformance.checks.expect import assert_equal, assert_is, assert_refused
 from conformance.checks.messages import (
     items_in,
+    items_sent_in,
     message_keys,
-    messages_sent_in,
     node_of_updates,
     type_and_content,
 )
 from conformance.checks.outcomes import Blocked, Unsupported, requires
-from conformance.checks.views import State, id_of, messages_of
+from conformance.checks.views import State, id_of, items_of_followed_list
 from conformance.contract.causes import Cause
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
@@ -104,7 +104,7 @@ def test_updates_at_once_are_all_kept(
     given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
     updates = [numbered(graph.append, number) for number in range(2, _MANY + 2)]
-    sent = [messages_sent_in(update, graph) for update in updates]
+    sent = [items_sent_in(update, graph) for update in updates]
     require_some(sent, "append of the settings appends nothing")
     made = given.with_state()
     answers = repeat_together(
@@ -120,7 +120,7 @@ def test_updates_at_once_are_all_kept(
         for message in messages
         if answer.ok
     ]
-    kept = type_and_content(messages_of(given.state(made), graph))
+    kept = type_and_content(items_of_followed_list(given.state(made), graph))
     lost = [message for message in written if message not in kept]
     if len(lost) == len(written):
         raise Blocked("no update was written at all", by="STATE-UPDATE-03")

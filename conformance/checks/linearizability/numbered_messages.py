@@ -7,9 +7,9 @@ from typing import Any
 
 from conformance.checks.comparable_members import require_some
 from conformance.checks.linearizability.threads import Shown
-from conformance.checks.messages import Message, messages_sent_in, type_and_content
+from conformance.checks.messages import Message, items_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked
-from conformance.checks.views import messages_of
+from conformance.checks.views import items_of_followed_list
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.safe_text import excerpt
 
@@ -28,7 +28,7 @@ class Appended:
         self._graph = graph
         self._first = type_and_content(first)
         self._sent = {
-            number: messages_sent_in(self.update(number), graph) for number in range(1, most + 1)
+            number: items_sent_in(self.update(number), graph) for number in range(1, most + 1)
         }
         require_some(self._sent.values(), "append of the settings appends nothing")
         if len({json.dumps(each, sort_keys=True) for each in self._sent.values()}) < most:
@@ -45,7 +45,7 @@ class Appended:
         A message that was not appended by number is returned as an excerpt. If the first messages
         are missing, an entry says so.
         """
-        items = type_and_content(messages_of(holder, self._graph)) if holder else []
+        items = type_and_content(items_of_followed_list(holder, self._graph)) if holder else []
         known = len(self._first)
         shown: list[str] = []
         if items[:known] != self._first:

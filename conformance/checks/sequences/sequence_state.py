@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.messages import Message, messages_sent, messages_sent_in
+from conformance.checks.messages import Message, items_sent, items_sent_in
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.checks.views import (
     History,
@@ -159,7 +159,7 @@ class SequenceState:
         supersteps = [numbered(each, self.steps_done) for each in self.graph.supersteps]
         metadata = self._metadata(step)
         made = self.api.prepopulated(supersteps, thread_id=chosen, metadata=metadata)
-        return self._add(made, tuple(messages_sent(supersteps, self.graph)))
+        return self._add(made, tuple(items_sent(supersteps, self.graph)))
 
     def _copy(self, step: Step, _chosen: str) -> StepResult:
         source = self.subject(step)
@@ -173,7 +173,7 @@ class SequenceState:
         thread = self.subject(step)
         at = {"checkpoint": {"checkpoint_id": base}} if base else {}
         answer = self._send_update(thread, at)
-        sent = messages_sent_in(numbered(self.graph.append, self.steps_done), self.graph)
+        sent = items_sent_in(numbered(self.graph.append, self.steps_done), self.graph)
         return StepResult(thread, answer, tuple(sent), base)
 
     def _send_update(self, thread: Thread, at: dict[str, Any]) -> Any:
