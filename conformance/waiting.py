@@ -11,14 +11,14 @@ _T = TypeVar("_T")
 
 
 def wait_until(
-    look: Callable[[], _T],
+    read: Callable[[], _T],
     holds: Callable[[_T], bool],
     *,
     within_s: float = inf,
     pause_s: float,
     longest_pause_s: float | None = None,
 ) -> _T:
-    """Call `look` until `holds` accepts the result or time is up; return the last result.
+    """Call `read` until `holds` accepts the result or time is up; return the last result.
 
     `within_s`, `pause_s` and `longest_pause_s` are seconds. With `longest_pause_s`, each pause is
     twice as long as the one before, up to that limit. The last call begins after `within_s`, so
@@ -27,7 +27,7 @@ def wait_until(
     started = time.monotonic()
     while True:
         began = time.monotonic() - started
-        seen = look()
+        seen = read()
         if holds(seen) or began > within_s:
             return seen
         time.sleep(pause_s)

@@ -22,8 +22,8 @@ from conformance.report.record import CheckResult, Report
 from conformance.runner.server_errors import (
     CLEAN_UP,
     INTERNAL_ERROR,
-    judged,
-    passed_over,
+    errors_in_passed_check,
+    results_of_errors,
     server_error,
 )
 from conformance.runner.session import run_suite
@@ -54,7 +54,7 @@ def test_each_operation_is_told_once() -> None:
         server_error(CLEAN_UP, DELETED),
         server_error("b", READ, [READ]),
     ]
-    deleting, reading = judged(errors, [PASSED], CATALOGUE)
+    deleting, reading = results_of_errors(errors, [PASSED], CATALOGUE)
     assert (deleting.id, reading.id) == ("answers::delete", "answers::get")
     assert deleting.requirements == (INTERNAL_ERROR,)
     assert deleting.verdict is Verdict.FAIL
@@ -69,8 +69,8 @@ def test_each_operation_is_told_once() -> None:
 
 def test_only_what_comes_back_is_stable() -> None:
     error = server_error("b", DELETED)
-    (once,) = judged([error], [], CATALOGUE)
-    (again,) = judged([error, replace(error, recurs=True)], [], CATALOGUE)
+    (once,) = results_of_errors([error], [], CATALOGUE)
+    (again,) = results_of_errors([error, replace(error, recurs=True)], [], CATALOGUE)
     assert (once.stability, again.stability) == (Stability.FLAKY, Stability.STABLE)
 
 
@@ -78,10 +78,10 @@ def test_what_decided_a_check_is_not_told_again() -> None:
     errors = [server_error("b", DELETED), server_error("b", READ)]
     by = (Cause.refused("delete", 500, "not granted"),)
     blocked = replace(PASSED, verdict=Verdict.BLOCKED, blocked_by=by)
-    assert [each.id for each in judged(errors, [blocked], CATALOGUE)] == ["answers::get"]
-    (deleting,) = judged(errors[:1], [], CATALOGUE)
+    assert [each.id for each in results_of_errors(errors, [blocked], CATALOGUE)] == ["answers::get"]
+    (deleting,) = results_of_errors(errors[:1], [], CATALOGUE)
     failed = replace(PASSED, verdict=Verdict.FAIL, failure=deleting.failure)
-    assert [each.id for each in judged(errors, [failed], CATALOGUE)] == ["answers::get"]
+    assert [each.id for each in results_of_errors(errors, [failed], CATALOGUE)] == ["answers::get"]
 
 
 def test_a_check_tells_it_unless_it_did_not_pass_or_the_way_had_trouble() -> None:
@@ -90,16 +90,18 @@ def test_a_check_tells_it_unless_it_did_not_pass_or_the_way_had_trouble() -> Non
     with recorder.check("a") as exchanges:
         for each in (READ, DELETED):
             recorder.add(each)
-    (told,) = passed_over(PASSED, recorder, exchanges[1:])[1:]
+    (told,) = errors_in_passed_check(PASSED, recorder, exchanges[1:])[1:]
     assert (told.check, told.operation) == ("a", "delete")
-    assert passed_over(replace(PASSED, verdict=Verdict.BLOCKED), recorder, exchanges) == ()
+    assert (
+        errors_in_passed_check(replace(PASSED, verdict=Verdict.BLOCKED), recorder, exchanges) == ()
+    )
     recorder.record_trouble(trouble)
-    assert passed_over(PASSED, recorder, exchanges) == ()
+    assert errors_in_passed_check(PASSED, recorder, exchanges) == ()
     recorder.accept_as_answers([trouble], certain=False)
-    assert passed_over(PASSED, recorder, exchanges) == ()
+    assert errors_in_passed_check(PASSED, recorder, exchanges) == ()
     with recorder.check("b") as exchanges:
         pass
-    assert passed_over(PASSED, recorder, exchanges) == ()
+    assert errors_in_passed_check(PASSED, recorder, exchanges) == ()
 
 
 @pytest.mark.parametrize(

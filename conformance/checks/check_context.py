@@ -62,9 +62,9 @@ class CheckContext:
         self.notes.append(text)
 
     def eventually(
-        self, look: Callable[[], _T], holds: Callable[[_T], bool], within_s: float | None = None
+        self, read: Callable[[], _T], holds: Callable[[_T], bool], within_s: float | None = None
     ) -> _T:
-        """Call `look` until `holds` accepts the result or time is up; return the last result.
+        """Call `read` until `holds` accepts the result or time is up; return the last result.
 
         The deadline is `within_s` seconds, by default the setting `visible_within_s`. The last
         call begins after the deadline, so that what is visible by then is seen, however long a
@@ -72,20 +72,20 @@ class CheckContext:
         """
         deadline = self.settings.visible_within_s if within_s is None else within_s
         started = time.monotonic()
-        looks = 0
+        reads = 0
 
-        def look_again() -> _T:
-            nonlocal looks
-            looks += 1
-            return look()
+        def read_again() -> _T:
+            nonlocal reads
+            reads += 1
+            return read()
 
         seen = wait_until(
-            look_again,
+            read_again,
             holds,
             within_s=deadline,
             pause_s=_FIRST_WAIT_S,
             longest_pause_s=_LONGEST_WAIT_S,
         )
-        if looks > 1:
+        if reads > 1:
             self.note(f"waited {(time.monotonic() - started) * 1000:.0f} ms")
         return seen

@@ -36,13 +36,13 @@ def repeat_together(number: int, call: Callable[[int], _T]) -> list[_T]:
     return run_together(*[_bind(call, each) for each in range(number)])
 
 
-def poll_while(act: Callable[[], object], look: Callable[[], _T], least: int) -> Sequence[_T]:
-    """Call `look` until `act` has ended, and at least `least` times; return the results."""
+def poll_while(act: Callable[[], object], read: Callable[[], _T], least: int) -> Sequence[_T]:
+    """Call `read` until `act` has ended, and at least `least` times; return the results."""
     acting = start(act)
     seen: list[_T] = []
     try:
         while not acting.done() or len(seen) < least:
-            seen.append(look())
+            seen.append(read())
     except Exception:
         # Later requests of the check must not overlap with `act`.
         wait_for([acting])

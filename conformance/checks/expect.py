@@ -146,9 +146,9 @@ def assert_untouched(
     is left out. The result of a run that has just ended may become visible later, within the
     declared deadline: it is waited for before `act` is called.
     """
-    looks = api.context.eventually(lambda: _snapshot(api, thread, operations), _is_settled)
+    reads = api.context.eventually(lambda: _snapshot(api, thread, operations), _is_settled)
     before = [
-        each if api.lacks(each, thread) else api.ensure_success(each, thread) for each in looks
+        each if api.lacks(each, thread) else api.ensure_success(each, thread) for each in reads
     ]
     if not all(map(_same_published_part, before, _snapshot(api, thread, operations))):
         raise Blocked("two answers to the same question differ, though nothing was done")
@@ -331,17 +331,17 @@ def _comparable(name: str, value: Any) -> Any:
 
 def _snapshot(api: ThreadsApi, thread: Thread, operations: Sequence[str]) -> list[Answer]:
     client, thread_id = api.client, id_of(thread)
-    looks = {
+    reads = {
         "get": lambda: client.get(thread_id),
         "state": lambda: client.state(thread_id),
         "history": lambda: client.history(thread_id, limit=LONGEST_PAGE),
     }
-    return [looks[each]() for each in operations]
+    return [reads[each]() for each in operations]
 
 
-def _is_settled(looks: Sequence[Answer]) -> bool:
+def _is_settled(reads: Sequence[Answer]) -> bool:
     """Return whether GET shows what the state shows, if both were read."""
-    shown = {each.operation: each.body for each in looks if each.ok}
+    shown = {each.operation: each.body for each in reads if each.ok}
     return shows_its_state(shown.get("get"), shown.get("state"))
 
 

@@ -20,15 +20,15 @@ from conformance.model.history import differences, differences_by_place, differi
 _T = TypeVar("_T")
 
 
-def settled_answer(api: ThreadsApi, look: Callable[[], _T]) -> _T:
+def settled_answer(api: ThreadsApi, read: Callable[[], _T]) -> _T:
     """Read until two answers in a row are equal, and return that answer; `Blocked` if none are."""
-    seen = [look()]
+    seen = [read()]
 
-    def look_again() -> bool:
-        seen.append(look())
+    def read_again() -> bool:
+        seen.append(read())
         return same_json(seen[-1], seen[-2])
 
-    if not api.context.eventually(look_again, bool):
+    if not api.context.eventually(read_again, bool):
         raise Blocked("two answers to the same question differ, though nothing was done")
     return seen[-1]
 

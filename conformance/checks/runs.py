@@ -232,7 +232,7 @@ class Runs:
         """
         longest = self._context.settings.run_timeout_s
 
-        def look() -> Any:
+        def read() -> Any:
             answer = self._client.runs.get(run.thread_id, run.run_id)
             if answer.status in (404, 410):
                 return None
@@ -241,7 +241,7 @@ class Runs:
             return status
 
         return self._context.eventually(
-            look,
+            read,
             lambda status: status not in NOT_ENDED,
             longest if within_s is None else min(within_s, longest),
         )

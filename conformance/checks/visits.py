@@ -193,9 +193,9 @@ class Visits(VisitReader):
         return states
 
     def judge_stable(
-        self, around: Callable[[], _T], look: Callable[[_T], _S], judge: Callable[[_T, _S], None]
+        self, around: Callable[[], _T], read: Callable[[_T], _S], judge: Callable[[_T, _S], None]
     ) -> None:
-        """Judge what `look` returns between two equal results of `around`, until it is accepted.
+        """Judge what `read` returns between two equal results of `around`, until it is accepted.
 
         `PromiseBroken` if it is not accepted by the declared deadline although `around` returns the
         same. `Blocked` if `around` returns something else again and again.
@@ -206,7 +206,7 @@ class Visits(VisitReader):
             # A failure reports the last reads only.
             self._context.forget()
             before = around()
-            seen = look(before)
+            seen = read(before)
             if not same_json(before, around()):
                 changes += 1
             else:
@@ -223,9 +223,9 @@ class Visits(VisitReader):
             wait = min(wait * 2, _LONGEST_WAIT_S)
         raise undecided("what is looked at changes all the time: name a thread that rests")
 
-    def judge_eventually(self, look: Callable[[], _S], judge: Callable[[_S], None]) -> None:
+    def judge_eventually(self, read: Callable[[], _S], judge: Callable[[_S], None]) -> None:
         """Judge what is seen, again until the promise holds or the declared deadline passes."""
-        self.judge_stable(lambda: None, lambda _: look(), lambda _, seen: judge(seen))
+        self.judge_stable(lambda: None, lambda _: read(), lambda _, seen: judge(seen))
 
     def require_threads(self) -> None:
         """Block the check if there is no thread to read."""

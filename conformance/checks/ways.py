@@ -133,17 +133,17 @@ def shown_of(api: ThreadsApi, thread: Thread, *, times: bool = True) -> Shown:
 
 
 def assert_as_before(
-    before: dict[str, Any], look: Callable[[], dict[str, Any]], after: str
+    before: dict[str, Any], read: Callable[[], dict[str, Any]], after: str
 ) -> None:
     """Assert that a thread shows what it showed; `after` says in words what was done.
 
     `Blocked` if two reads differ although nothing was done between them.
     """
-    seen = look()
+    seen = read()
     count_judgement()
     if same_json(before, seen):
         return
-    if not same_json(seen, look()):
+    if not same_json(seen, read()):
         raise Blocked("two answers to the same question differ, though nothing was done")
     raise PromiseBroken(
         f"the thread as it was, after {after}",

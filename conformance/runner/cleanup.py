@@ -20,12 +20,12 @@ HURRIED_TIMEOUT_S = 3.0
 
 
 def clean_up(
-    settings: Settings, *, hurried: bool = False, noted: list[ServerError] | None = None
+    settings: Settings, *, hurried: bool = False, server_errors: list[ServerError] | None = None
 ) -> Cleanup:
     """Remove what the run created; keep its ledger while anything is left, or may be.
 
     `hurried` shortens the time limits, since the user has interrupted the run and waits.
-    Requests of the clean-up that are answered by 500 are added to `noted`.
+    Requests of the clean-up that are answered by 500 are added to `server_errors`.
     """
     if hurried:
         settings = dataclasses.replace(
@@ -40,8 +40,10 @@ def clean_up(
         removal = remove_as_each(connection, settings, ledger)
         if removal.is_whole:
             remove_ledger(directory)
-        if noted is not None:
-            noted += [server_error(CLEAN_UP, each) for each in connection.recorder.server_errors]
+        if server_errors is not None:
+            server_errors += [
+                server_error(CLEAN_UP, each) for each in connection.recorder.server_errors
+            ]
         return Cleanup(
             created=removal.created,
             removed=removal.removed,

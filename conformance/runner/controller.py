@@ -12,7 +12,7 @@ from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult
 from conformance.runner.progress_view import View
-from conformance.runner.pytest_names import RESULT_KEY
+from conformance.runner.pytest_names import DATA_KEY
 from conformance.runner.server_errors import ServerError
 from conformance.runner.transfer import result_in, server_errors_in
 
@@ -44,7 +44,7 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Pass the settings to a worker in memory, since they may hold secrets."""
-        node.workerinput[RESULT_KEY] = self.settings.to_json()
+        node.workerinput[DATA_KEY] = self.settings.to_json()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:

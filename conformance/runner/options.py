@@ -7,7 +7,7 @@ It imports nothing of the suite until a URL is given.
 
 import pytest
 
-from conformance.runner.pytest_names import CONTROLLER, MARKERS, RESULT_KEY, WORKER
+from conformance.runner.pytest_names import CONTROLLER, DATA_KEY, MARKERS, WORKER
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Before the modules that use the marks are imported: the user's pytest may be strict on marks.
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    in_worker = RESULT_KEY in getattr(config, "workerinput", {})
+    in_worker = DATA_KEY in getattr(config, "workerinput", {})
     if not (in_worker or config.getoption("deployment_url", None)):
         return
     from conformance.runner import worker

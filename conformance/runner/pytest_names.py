@@ -5,7 +5,7 @@ WORKER = "threads-conformance"
 #: Name of the plugin that owns the run, in the process that the user started.
 CONTROLLER = "threads-conformance-controller"
 #: Key of a check's result in `TestReport.user_properties`, and of the settings in `workerinput`.
-RESULT_KEY = "threads_conformance"
+DATA_KEY = "threads_conformance"
 #: Key, in a report, of the answers by 500 that the check itself did not judge.
 SERVER_ERRORS = "threads_conformance_server_errors"
 #: The marks of checks, in the form of pytest's option `markers`.

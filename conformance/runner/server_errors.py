@@ -51,7 +51,7 @@ def server_error(check: str, exchange: Exchange, before: Sequence[Exchange] = ()
     return ServerError(check, exchange.operation, exchange.summary(), curl)
 
 
-def passed_over(
+def errors_in_passed_check(
     result: CheckResult, recorder: Recorder, exchanges: Sequence[Exchange]
 ) -> tuple[ServerError, ...]:
     """Return the answers by 500 in a check that passed; none if there was network trouble.
@@ -63,34 +63,34 @@ def passed_over(
     return tuple(server_error(result.id, each, exchanges) for each in recorder.server_errors)
 
 
-def judged(
+def results_of_errors(
     errors: Iterable[ServerError], results: Sequence[CheckResult], catalogue: Catalogue
 ) -> tuple[CheckResult, ...]:
     """Return a failure of the requirement for each operation that was answered by 500.
 
     Operations whose 500 is why one of `results` did not pass are left out.
     """
-    told = _told(results)
+    already_reported = _already_reported(results)
     by_operation: dict[str, list[ServerError]] = {}
     for each in errors:
-        if each.operation not in told:
+        if each.operation not in already_reported:
             by_operation.setdefault(each.operation, []).append(each)
     return tuple(
         _result(operation, found, catalogue) for operation, found in sorted(by_operation.items())
     )
 
 
-def _told(results: Iterable[CheckResult]) -> set[str]:
+def _already_reported(results: Iterable[CheckResult]) -> set[str]:
     """Return the operations whose answers by 500 are among the reasons of these results."""
-    told = set()
+    already_reported = set()
     for result in results:
         for cause in result.blocked_by:
             if cause.status == INTERNAL_SERVER_ERROR:
-                told.add(cause.operation)
+                already_reported.add(cause.operation)
         for exchange in result.failure.exchanges if result.failure else ():
             if exchange.get("status") == INTERNAL_SERVER_ERROR:
-                told.add(str(exchange.get("operation")))
-    return told
+                already_reported.add(str(exchange.get("operation")))
+    return already_reported
 
 
 def _result(operation: str, found: Sequence[ServerError], catalogue: Catalogue) -> CheckResult:

@@ -118,7 +118,9 @@ def run_suite(
                 cleanup = account_of_kept(settings)
                 if not keep:
                     cleanup = clean_up(
-                        settings, hurried=controller.interrupted, noted=controller.server_errors
+                        settings,
+                        hurried=controller.interrupted,
+                        server_errors=controller.server_errors,
                     )
     if not (controller.planned or controller.interrupted or defects.found):
         raise NothingSelectedError(
@@ -139,7 +141,7 @@ def run_suite(
         )
     ]
     answers = (
-        server_errors.judged(controller.server_errors, controller.results, catalogue)
+        server_errors.results_of_errors(controller.server_errors, controller.results, catalogue)
         if any(each.id == server_errors.INTERNAL_ERROR for each in judged)
         else ()
     )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import pytest
 
 from conformance.report.record import CheckResult
-from conformance.runner.pytest_names import RESULT_KEY, SERVER_ERRORS
+from conformance.runner.pytest_names import DATA_KEY, SERVER_ERRORS
 from conformance.runner.server_errors import ServerError
 from conformance.typed_data import typed
 
@@ -21,13 +21,13 @@ from conformance.typed_data import typed
 def attach(result: CheckResult, report: pytest.TestReport) -> None:
     """Put a result into a report."""
     # As text in ASCII: execnet transfers neither enums nor lone surrogates.
-    report.user_properties.append((RESULT_KEY, json.dumps(dataclasses.asdict(result))))
+    report.user_properties.append((DATA_KEY, json.dumps(dataclasses.asdict(result))))
 
 
 def result_in(report: pytest.TestReport) -> CheckResult | None:
     """Return the result in a report, if there is one."""
     for name, value in report.user_properties:
-        if name == RESULT_KEY:
+        if name == DATA_KEY:
             return typed(json.loads(str(value)), CheckResult)
     return None
 

@@ -36,7 +36,7 @@ from conformance.report.record import CheckResult
 from conformance.runner.controller import Controller
 from conformance.runner.failure_builder import FailureBuilder, summary_of
 from conformance.runner.judging import causes_of, private_facts, verdict_of, worst_failure
-from conformance.runner.pytest_names import CONTROLLER, RESULT_KEY
+from conformance.runner.pytest_names import CONTROLLER, DATA_KEY
 from conformance.runner.selection import (
     check_id,
     client_of,
@@ -45,7 +45,7 @@ from conformance.runner.selection import (
     restarts,
     selected_requirements,
 )
-from conformance.runner.server_errors import INTERNAL_ERROR, ServerError, passed_over
+from conformance.runner.server_errors import INTERNAL_ERROR, ServerError, errors_in_passed_check
 from conformance.runner.transfer import attach, attach_server_errors
 from conformance.safe_text import harmless
 
@@ -56,7 +56,7 @@ TRIES_IN_DOUBT = 4
 
 _RESULT = pytest.StashKey[CheckResult]()
 _EXCHANGES = pytest.StashKey[list[Exchange]]()
-_LOOKS = pytest.StashKey[comparison_count.ComparisonCount]()
+_COMPARISONS = pytest.StashKey[comparison_count.ComparisonCount]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _settings_of(config: pytest.Config) -> Settings | None:
     """Return the run's settings: from a worker's input, or the controller in this process."""
-    if handed := getattr(config, "workerinput", {}).get(RESULT_KEY):
+    if handed := getattr(config, "workerinput", {}).get(DATA_KEY):
         return Settings.from_json(handed)
     controller = config.pluginmanager.get_plugin(CONTROLLER)
     return controller.settings if isinstance(controller, Controller) else None
@@ -278,12 +278,12 @@ class Checks:
             self._connection.recorder.check(check_id(item)) as exchanges,
         ):
             item.stash[_EXCHANGES] = exchanges
-            item.stash[_LOOKS] = comparison_count.begin()
+            item.stash[_COMPARISONS] = comparison_count.begin()
             reports = runtestprotocol(item, nextitem=nextitem, log=False)
         result = item.stash[_RESULT]
         wanted = INTERNAL_ERROR in self._wanted and not self._settings.read_only
         recorder = self._connection.recorder
-        self.server_errors = passed_over(result, recorder, exchanges) if wanted else ()
+        self.server_errors = errors_in_passed_check(result, recorder, exchanges) if wanted else ()
         return reports, result
 
     def _judged_requirements(self, item: pytest.Item) -> tuple[str, ...]:
@@ -322,7 +322,7 @@ class Checks:
                 report.longrepr = found.reason
             if found.verdict in (Verdict.ERROR, Verdict.BLOCKED):
                 report.longrepr = self._redact(str(report.longrepr))
-        elif call.when == "call" and item.stash[_LOOKS].saw_nothing:
+        elif call.when == "call" and item.stash[_COMPARISONS].saw_nothing:
             item.stash[_RESULT] = dataclasses.replace(
                 result,
                 verdict=Verdict.BLOCKED,

@@ -29,7 +29,7 @@ from conformance.contract.verdicts import Verdict
 from conformance.faults.registry import Fault, all_faults, faulty_deployment
 from conformance.reference.altered import Altered
 from conformance.runner.selection import client_of, requirements_of, restarts
-from conformance.runner.server_errors import INTERNAL_ERROR, judged
+from conformance.runner.server_errors import INTERNAL_ERROR, results_of_errors
 from conformance.selftest.fault_row import Row
 from conformance.selftest.processes import Results, SelftestError, Tasks, in_processes
 from conformance.selftest.worker import (
@@ -186,7 +186,7 @@ class _FaultWorker(Worker):
         ]
         self.server_errors.clear()
         results = [self.result(item) for item in concerned]
-        results += judged(self.server_errors, results, load_catalogue())
+        results += results_of_errors(self.server_errors, results, load_catalogue())
         self.host.abandon()
 
         def requirements_with(verdict: Verdict) -> tuple[str, ...]:

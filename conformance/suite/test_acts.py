@@ -236,20 +236,20 @@ def _judge_acts(given: ThreadsApi, runs: Runs, condition: str, acts: str) -> Non
 def _assert_unchanged(
     api: ThreadsApi, made: ThreadInCondition, sends: Sends, *, settles: bool
 ) -> None:
-    def look() -> Shown:
+    def read() -> Shown:
         return shown_of(api, made.thread, times=settles)
 
-    before = api.context.eventually(look, _is_settled) if settles else look()
+    before = api.context.eventually(read, _is_settled) if settles else read()
     subject = subject_of(api, made, before)
     for name, send in sends:
         if not _is_refused(send(subject)) and REFUSED.get(name) is send:
             # An accepted request may change the thread; others judge that it was not refused.
             api.context.note(f"not refused: {name}")
-            before = look()
+            before = read()
     try:
-        assert_as_before(before, look, ", ".join(name for name, _ in sends))
+        assert_as_before(before, read, ", ".join(name for name, _ in sends))
     except PromiseBroken:
-        if not settles and not same_json(before["run_list"], look()["run_list"]):
+        if not settles and not same_json(before["run_list"], read()["run_list"]):
             raise Blocked("a run has begun or ended meanwhile") from None
         raise
 

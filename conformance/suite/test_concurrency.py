@@ -119,19 +119,19 @@ def test_a_thread_being_deleted_is_there_or_not(given: ThreadsApi, client: Threa
     thread = given.long(LONG)
     thread_id = id_of(thread)
 
-    def look() -> list[Answer]:
+    def read_once() -> list[Answer]:
         return [
             client.get(thread_id),
             client.state(thread_id),
             client.history(thread_id, limit=LONGEST_PAGE),
         ]
 
-    whole = [published_part(given.ensure_success(each, thread)) for each in look()]
+    whole = [published_part(given.ensure_success(each, thread)) for each in read_once()]
     seen: list[list[Answer]] = []
 
     def read(_: int) -> None:
         while not seen or any(answer.ok for answer in seen[-1]):
-            seen.append(look())
+            seen.append(read_once())
             if len(seen) > LONG * MANY:
                 raise PromiseBroken("a deleted thread to be gone", f"{len(seen)} answers later")
 

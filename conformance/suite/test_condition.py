@@ -410,25 +410,25 @@ def _assert_values_agree(api: ThreadsApi, thread: Thread) -> None:
 def _assert_interrupts_agree(api: ThreadsApi, thread: Thread) -> None:
     wanted = [each.get("value") for each in interrupts_in(api.state(thread))]
 
-    def look() -> Any:
+    def read() -> Any:
         shown = api.get(thread).get("interrupts")
         if not isinstance(shown, dict):
             return None
         by_key = interrupts_by_key(shown).values()
         return [each.get("value") for under in by_key for each in under]
 
-    asked = api.context.eventually(look, lambda asked: asked is None or same_json(asked, wanted))
+    asked = api.context.eventually(read, lambda asked: asked is None or same_json(asked, wanted))
     if asked is None:
         raise Blocked("the thread shows no interrupts, which are an optional member")
     assert_is(asked, wanted, "the values of the interrupts of the thread")
 
 
 def _assert_found_as_shown(api: ThreadsApi, thread: Thread) -> None:
-    def look() -> tuple[Thread | None, Thread]:
+    def read() -> tuple[Thread | None, Thread]:
         return _found(api, thread), api.get(thread)
 
     found, shown = api.context.eventually(
-        look, lambda both: both[0] is not None and same_thread(both[0], both[1])
+        read, lambda both: both[0] is not None and same_thread(both[0], both[1])
     )
     if found is None:
         raise Blocked("a search by its id does not find the thread", by="FILTER-01")
@@ -451,23 +451,23 @@ def _assert_older_agree(api: ThreadsApi, thread: Thread) -> None:
 
 
 def _assert_found_by_status(api: ThreadsApi, thread: Thread) -> None:
-    def look() -> tuple[Any, list[str]]:
+    def read() -> tuple[Any, list[str]]:
         shown = api.get(thread).get("status")
         return shown, [each for each in THREAD_STATUSES if _found(api, thread, status=each)]
 
-    shown, found = api.context.eventually(look, lambda both: both[1] == [both[0]])
+    shown, found = api.context.eventually(read, lambda both: both[1] == [both[0]])
     assert_equal(found, [shown], "the statuses by which a search finds the thread")
 
 
 def _assert_counted_by_status(api: ThreadsApi, _thread: Thread) -> None:
-    def look() -> tuple[list[int], list[int]]:
+    def read() -> tuple[list[int], list[int]]:
         shown = [each.get("status") for each in api.search()]
         return (
             [api.count(status=each) for each in THREAD_STATUSES],
             [shown.count(each) for each in THREAD_STATUSES],
         )
 
-    counted, shown = api.context.eventually(look, lambda both: both[0] == both[1])
+    counted, shown = api.context.eventually(read, lambda both: both[0] == both[1])
     by_status = dict(zip(THREAD_STATUSES, shown, strict=True))
     assert_equal(dict(zip(THREAD_STATUSES, counted, strict=True)), by_status, "the counts")
 

@@ -91,12 +91,12 @@ def test_select_leaves_what_is_extracted(
     if keys := selectable(values) if isinstance(values, dict) else []:
         paths["value"] = f"values.{keys[0]}"
 
-    def look() -> tuple[dict[str, Any], dict[str, Any]]:
+    def read() -> tuple[dict[str, Any], dict[str, Any]]:
         # A search may show values late, so the two searches are sent one directly after the other.
         whole = _extract_all(given, given, client, context, paths)
         return whole, _extract_all(given, threads, client, context, paths, select=selected)
 
-    whole, beside = context.eventually(look, lambda both: same_json(*both))
+    whole, beside = context.eventually(read, lambda both: same_json(*both))
     if whole.get("colour") != "red":
         raise Blocked("nothing is extracted from a path to something", by="EXTRACT-01")
     assert_equal(beside, whole, "extracted")

@@ -123,7 +123,7 @@ def _assert_told_by_task(given: ThreadsApi, threads: ThreadsApi, waiting: Thread
     }
     require_some([by_task], "no task of the state shows an interrupt")
 
-    def look() -> tuple[dict[str, Any], dict[str, Any]]:
+    def read() -> tuple[dict[str, Any], dict[str, Any]]:
         shown = interrupts_by_key(_require_interrupts(threads, waiting))
         asked = {name: under for name, under in shown.items() if under}
         # The value of an interrupt is published; other members are compared if both show them.
@@ -133,7 +133,7 @@ def _assert_told_by_task(given: ThreadsApi, threads: ThreadsApi, waiting: Thread
             {name: under for name, (_, under) in both.items()},
         )
 
-    assert_equal(*given.context.eventually(look, lambda both: same_json(*both)), "the interrupts")
+    assert_equal(*given.context.eventually(read, lambda both: same_json(*both)), "the interrupts")
 
 
 @requires("INTERRUPT-05")

@@ -128,11 +128,11 @@ def test_anothers_run_is_not_joined(
     ended = way == "join once it ended"
     # Some streams show nothing once their run has ended.
     run = given_runs.start(theirs, "slow", SECRET, seconds=0 if ended else 1)
-    look = client.runs.join_stream if way == "stream" else client.run_join
+    join = client.runs.join_stream if way == "stream" else client.run_join
     if ended:
         given_runs.join(run)
-    answer = look(id_of(thread), run.run_id)
-    own = given.ensure_success(look(run.thread_id, run.run_id), theirs)
+    answer = join(id_of(thread), run.run_id)
+    own = given.ensure_success(join(run.thread_id, run.run_id), theirs)
     assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
     if SECRET not in own.text:
         raise Blocked("the run's own thread is not answered what the run was told either")

@@ -258,18 +258,18 @@ def test_whatever_was_refused_changed_nothing(
     thread = given.empty(metadata={"colour": "red"})
     _require_valid_request(given, "update", thread)
 
-    def look(api: ThreadsApi) -> Any:
+    def read(api: ThreadsApi) -> Any:
         return published_members("thread", api.get(thread))
 
-    before = look(given)
-    if not same_json(look(given), before):
+    before = read(given)
+    if not same_json(read(given), before):
         raise Blocked("GET answers the same question in two ways, though nothing was done")
 
     def assert_unchanged(raw: bytes) -> None:
         answer = client.update(id_of(thread), raw=raw)
         if not 400 <= answer.status < 500:
             raise Blocked(f"what does not fit the schema is answered with {answer.status}")
-        assert_equal(look(threads), before, "the thread, after the refusal")
+        assert_equal(read(threads), before, "the thread, after the refusal")
 
     bodies = invalid_bodies("update_thread", "thread_patch")
     for_all(bodies, assert_unchanged, settings, "invalid updates")

@@ -170,12 +170,12 @@ def test_what_is_found_is_what_get_shows(
     # Not by `given`, which requires all metadata to be kept: null is judged by CREATE-15.
     made = [given.fullest(), threads.empty(metadata=metadata)]
 
-    def look() -> tuple[dict[str, Thread], dict[str, Thread]]:
+    def read() -> tuple[dict[str, Thread], dict[str, Thread]]:
         shown = {id_of(each): given.get(each) for each in made}
         return {id_of(each): each for each in threads.search() if id_of(each) in shown}, shown
 
     found, shown = context.eventually(
-        look,
+        read,
         lambda seen: (
             len(seen[0]) == len(made)
             and all(same_thread(each, seen[1][name]) for name, each in seen[0].items())
@@ -307,13 +307,13 @@ def _search_verbatim(
 ) -> list[Thread]:
     """Send a documented search verbatim until it finds any threads, also other people's."""
 
-    def look() -> list[Thread]:
+    def read() -> list[Thread]:
         answer = threads.ensure_success(client.search(body, private=True))
         assert_that(isinstance(answer.body, list), "a list", type(answer.body).__name__)
         found: list[Thread] = answer.body
         return found
 
-    found = context.eventually(look, bool)
+    found = context.eventually(read, bool)
     if not found:
         raise Blocked("the search finds no thread, though some were made that it should find")
     return found

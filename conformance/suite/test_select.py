@@ -78,7 +78,7 @@ def test_all_that_is_selected(
     _create_and_select(given, threads, client, context, selected)
     made = given.search()[0]
 
-    def look() -> tuple[Thread, Thread]:
+    def read() -> tuple[Thread, Thread]:
         return _search_selected(threads, client, context, selected), given.get(made)
 
     def missing(found: Thread, shown: Thread) -> list[str]:
@@ -87,7 +87,7 @@ def test_all_that_is_selected(
         )
 
     found, shown = context.eventually(
-        look,
+        read,
         lambda seen: (
             not missing(*seen) and same_thread(_select_members(seen[0], selected), seen[1])
         ),

@@ -206,11 +206,11 @@ def test_the_thread_shows_the_values_of_its_state(given: ThreadsApi, context: Ch
     def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
 
-        def look() -> tuple[Any, Any]:
+        def read() -> tuple[Any, Any]:
             return given.get(done.thread).get("values"), given.state(done.thread)["values"]
 
         shown, expected = context.eventually(
-            look, lambda seen: seen[0] is None or same_json(seen[0], seen[1])
+            read, lambda seen: seen[0] is None or same_json(seen[0], seen[1])
         )
         require_some([shown is not None], "GET shows no values")
         assert_equal(shown, expected, "values by GET")
@@ -223,19 +223,19 @@ def test_get_shows_what_was_answered(given: ThreadsApi, context: CheckContext) -
     def judge(sequence: SequenceState, step: Step) -> Judging:
         done = yield
         answered = _without_nulls(done.answer)
-        looks: list[Thread] = []
+        reads: list[Thread] = []
 
-        def look() -> Thread:
-            looks.append(_without_nulls(given.get(done.thread)))
-            return looks[-1]
+        def read() -> Thread:
+            reads.append(_without_nulls(given.get(done.thread)))
+            return reads[-1]
 
-        shown = context.eventually(look, lambda shown: same_thread(shown, answered))
+        shown = context.eventually(read, lambda shown: same_thread(shown, answered))
         assert_same_thread(shown, answered, "the thread by GET")
         # Id and metadata must be shown at once; what a state or a run decides may follow later.
         metadata: Thread = {
             name: answered[name] for name in ("thread_id", "metadata") if name in answered
         }
-        assert_same_thread(looks[0], metadata, "the thread by GET, asked at once")
+        assert_same_thread(reads[0], metadata, "the thread by GET, asked at once")
 
     check_sequences(given, judge, "create prepopulate copy update")
 
@@ -263,7 +263,7 @@ def test_a_search_finds_what_satisfies_it(given: ThreadsApi, context: CheckConte
         yield
         filters = sequence.filters(step)
 
-        def look() -> tuple[list[str], list[str]]:
+        def read() -> tuple[list[str], list[str]]:
             # Read the threads each time, since one may become idle between two reads.
             views = sequence.views()
             expected = sorted(
@@ -271,7 +271,7 @@ def test_a_search_finds_what_satisfies_it(given: ThreadsApi, context: CheckConte
             )
             return sorted(set(given.search_ids(**filters)) - sequence.unresolved), expected
 
-        found, expected = context.eventually(look, lambda seen: seen[0] == seen[1])
+        found, expected = context.eventually(read, lambda seen: seen[0] == seen[1])
         assert_equal(found, expected, f"the threads found by {filters}")
 
     check_sequences(given, judge, "look")
@@ -339,7 +339,7 @@ def test_what_is_found_is_what_get_shows(given: ThreadsApi, context: CheckContex
         yield
         filters = sequence.filters(step)
 
-        def look() -> list[tuple[Thread, Thread]]:
+        def read() -> list[tuple[Thread, Thread]]:
             found = {id_of(each): each for each in given.search(**filters)}
             return [
                 (_without_nulls(found[id_of(each)]), _without_nulls(given.get(each)))
@@ -347,7 +347,7 @@ def test_what_is_found_is_what_get_shows(given: ThreadsApi, context: CheckContex
             ]
 
         pairs = eventually(
-            look,
+            read,
             # Whether a thread must be found is tried only if none is: it takes a GET per thread.
             is_settled=lambda pairs: bool(pairs) or not _any_satisfies(sequence, filters, context),
             holds=lambda pairs: all(same_thread(*each) for each in pairs),
@@ -406,11 +406,11 @@ class _UntilSettled:
 
     def __call__(
         self,
-        look: Callable[[], _T],
+        read: Callable[[], _T],
         is_settled: Callable[[_T], bool],
         holds: Callable[[_T], bool] = lambda _: True,
     ) -> _T:
-        """Return the last answer of `look`; at the deadline, it may neither hold nor be settled."""
+        """Return the last answer of `read`; at the deadline, it may neither hold nor be settled."""
         settled = True
 
         def is_accepted(seen: _T) -> bool:
@@ -420,7 +420,7 @@ class _UntilSettled:
             settled = self._in_vain or is_settled(seen)
             return settled
 
-        seen = self._context.eventually(look, is_accepted)
+        seen = self._context.eventually(read, is_accepted)
         self._in_vain = self._in_vain or not settled
         return seen
 

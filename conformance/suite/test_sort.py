@@ -32,13 +32,13 @@ def test_sort_by(
 ) -> None:
     _create_threads(given, context, member)
 
-    def look() -> list[Any]:
+    def read() -> list[Any]:
         found = threads.search(sort_by=member, sort_order=order)
         assert_equal(len(found), THREADS, "the number of threads found")
         return [_sort_key(given, each, member) for each in found]
 
     # A search may sort by values that are a little out of date.
-    keys = context.eventually(look, lambda keys: keys == sorted(keys, reverse=order == "desc"))
+    keys = context.eventually(read, lambda keys: keys == sorted(keys, reverse=order == "desc"))
     expected = sorted(keys, reverse=order == "desc")
     assert_equal(list(map(str, keys)), list(map(str, expected)), f"{member}, {order}")
 

@@ -44,7 +44,7 @@ def test_a_read_by_an_id_in_upper_case(
     newest = checkpoint_id_of(given.state(made)) if operation == "state_at_checkpoint" else ""
     read = partial(_READS[operation], client)
 
-    def look() -> tuple[Any, Any, Any]:
+    def read_by_both() -> tuple[Any, Any, Any]:
         by_lower = given.ensure_success(read(id_of(made), newest), made)
         by_upper = threads.ensure_success(read(_upper(made), newest))
         shown, expected, again = (
@@ -55,7 +55,7 @@ def test_a_read_by_an_id_in_upper_case(
 
     # What is shown of a new thread may follow its state a little later.
     shown, expected, again = given.context.eventually(
-        look, lambda seen: same_json(seen[0], seen[1]) and same_json(seen[1], seen[2])
+        read_by_both, lambda seen: same_json(seen[0], seen[1]) and same_json(seen[1], seen[2])
     )
     if not same_json(again, expected):
         raise Blocked(f"two answers of {operation} to the same question differ")
