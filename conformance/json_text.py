@@ -34,13 +34,13 @@ def allow_memory(size: int) -> None:
 
 
 def text_of(content: bytes) -> str:
-    """Decode UTF-8; raise `UndigestedJsonError` if the text would be too large in memory."""
+    """Decode UTF-8; raise `JsonTooLargeError` if the text would be too large in memory."""
     if _memory_of(content) <= LARGEST_TEXT:
         text = content.decode("utf-8", errors="replace")
         # Invalid UTF-8 may give more characters than estimated.
         if sys.getsizeof(text) <= LARGEST_TEXT + 100:
             return text
-    raise UndigestedJsonError(f"a body of {len(content) / 2**20:.0f} MiB, too large as text")
+    raise JsonTooLargeError(f"a body of {len(content) / 2**20:.0f} MiB, too large as text")
 
 
 def _memory_of(content: bytes) -> int:
@@ -51,22 +51,22 @@ def _memory_of(content: bytes) -> int:
     return len(content.translate(None, _WITHIN_CHARACTERS)) * (4 if wide else 2)
 
 
-class UndigestedJsonError(ValueError):
+class JsonTooLargeError(ValueError):
     """A text that may be JSON but exceeds the limits; the message says which."""
 
 
 def parse_json(text: str | bytes) -> Any:
     """Return the value of a JSON text.
 
-    Raises `ValueError` if it is not JSON, and its subclass `UndigestedJsonError` if it
+    Raises `ValueError` if it is not JSON, and its subclass `JsonTooLargeError` if it
     exceeds the limits.
     """
     openings = _count(text, "[") + _count(text, "{")
     values = openings + _count(text, ",")
     if sys.getsizeof(text) > LARGEST_TEXT + 100 or values > MOST_VALUES:
-        raise UndigestedJsonError(f"JSON of more than {MOST_VALUES} values or too large to parse")
+        raise JsonTooLargeError(f"JSON of more than {MOST_VALUES} values or too large to parse")
     if values > _MANY_VALUES and not _has_room_for(openings * _OF_AN_OBJECT):
-        raise UndigestedJsonError(
+        raise JsonTooLargeError(
             f"JSON of {values} values, beside others for which {_most_memory // 2**20} MiB are used"
         )
     try:
@@ -87,8 +87,8 @@ def _has_room_for(size: int) -> bool:
     return process.memory_info().rss + size <= _most_memory
 
 
-def _too_deep_error() -> UndigestedJsonError:
-    return UndigestedJsonError(f"JSON that nests deeper than {DEEPEST} levels")
+def _too_deep_error() -> JsonTooLargeError:
+    return JsonTooLargeError(f"JSON that nests deeper than {DEEPEST} levels")
 
 
 def _count(text: str | bytes, mark: str) -> int:

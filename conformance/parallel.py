@@ -34,7 +34,7 @@ def wait_for(futures: Sequence[Future[_T]]) -> None:
         continue
 
 
-class Pace:
+class ConcurrencyLimit:
     """A limit of concurrent calls: one at first, one more after each call that went well.
 
     After a call that did not go well, the limit is one again. It is never higher than `most`.
@@ -45,7 +45,7 @@ class Pace:
         self._changed = threading.Condition()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Wait until the limit allows another call, which lasts while the block runs."""
         with self._changed:
             self._changed.wait_for(lambda: self._under_way < self._allowed)

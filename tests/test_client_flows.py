@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from conformance.clients.flows import Flow, Slip, load_flows, load_slips
+from conformance.clients.flows import DocumentMistake, Flow, load_document_mistakes, load_flows
 from conformance.contract.catalogue import DOCUMENTED_CLIENTS
 from conformance.contract.documents import load_fixtures, load_index
 
@@ -70,13 +70,20 @@ def test_what_is_filled_in_stands_there_once(flow: Flow) -> None:
         assert len(re.findall(flow.own_graph[0], mended, flags=re.DOTALL)) == 1
 
 
-@pytest.mark.parametrize("slip", load_slips(), ids=lambda slip: f"{slip.document[:3]}-{slip.block}")
-def test_a_slip_stands_in_the_document_as_written(slip: Slip) -> None:
-    where = slip.document, slip.block
-    assert [written for written, _ in slip.mends if written not in TEXTS[where]] == []
-    assert (slip.section, slip.language) == (BLOCKS[where]["section"], BLOCKS[where]["language"])
-    assert slip.why
-    assert all(written != mended for written, mended in slip.mends)
+@pytest.mark.parametrize(
+    "mistake",
+    load_document_mistakes(),
+    ids=lambda mistake: f"{mistake.document[:3]}-{mistake.block}",
+)
+def test_a_slip_stands_in_the_document_as_written(mistake: DocumentMistake) -> None:
+    where = mistake.document, mistake.block
+    assert [written for written, _ in mistake.mends if written not in TEXTS[where]] == []
+    assert (mistake.section, mistake.language) == (
+        BLOCKS[where]["section"],
+        BLOCKS[where]["language"],
+    )
+    assert mistake.why
+    assert all(written != mended for written, mended in mistake.mends)
 
 
 def test_slips_that_the_fixtures_name_are_mended() -> None:
@@ -86,7 +93,9 @@ def test_slips_that_the_fixtures_name_are_mended() -> None:
         if fixture["provenance"].get("slips")
     }
     assert named
-    assert named - {(slip.document, slip.block) for slip in load_slips()} == set()
+    assert (
+        named - {(mistake.document, mistake.block) for mistake in load_document_mistakes()} == set()
+    )
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=name_of)
@@ -94,9 +103,9 @@ def test_slips_that_the_fixtures_name_are_mended() -> None:
 def test_a_program_has_no_placeholder_and_no_slip(flow: Flow, verbatim: bool) -> None:
     program = flow.program(verbatim=verbatim)
     assert re.findall(r"<[A-Z_]+>", program) == []
-    for slip in load_slips():
-        if (slip.document, slip.block) == (flow.document, flow.block):
-            for written, mended in slip.mends:
+    for mistake in load_document_mistakes():
+        if (mistake.document, mistake.block) == (flow.document, flow.block):
+            for written, mended in mistake.mends:
                 bare, without = re.sub(r"[<>]", "", mended), re.sub(r"[<>]", "", written)
                 assert without not in program.replace(bare, "")
 

@@ -33,7 +33,7 @@ from conformance.deployment.wire.deadline_connections import (
     UntrustedCertificateError,
 )
 from conformance.deployment.wire.http import CUT, HttpTransport
-from conformance.json_text import LARGEST_TEXT, UndigestedJsonError, parse_json
+from conformance.json_text import LARGEST_TEXT, JsonTooLargeError, parse_json
 from tests.conftest import answering, as_json
 from tests.sockets import certificate, head_of, raw_server, reply_slowly, reply_with, response
 
@@ -333,7 +333,7 @@ def test_what_would_fill_the_memory_beside_what_is_there_is_not_parsed(
     many = "[" + '{"a":1},' * 60_000 + "0]"
     assert len(parse_json(many)) == 60_001
     monkeypatch.setattr(json_text, "_most_memory", 2**20)
-    with pytest.raises(UndigestedJsonError, match="JSON of 120001 values, beside others"):
+    with pytest.raises(JsonTooLargeError, match="JSON of 120001 values, beside others"):
         parse_json(many)
     assert len(parse_json(many[: 1 + 8 * 40_000] + "0]")) == 40_001
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from conformance.parallel import Pace, for_each
+from conformance.parallel import ConcurrencyLimit, for_each
 
 
 @pytest.mark.parametrize("number", [0, 1, 3, 50])
@@ -67,20 +67,20 @@ def test_an_interruption_begins_no_further_call(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.slow
 def test_a_pace_begins_with_one_and_grows_with_success() -> None:
-    pace = Pace(3)
+    limit = ConcurrencyLimit(3)
     allowed = []
     for well in (True, True, True, False, True):
-        allowed.append(_how_many_at_once(pace))
-        pace.adjust(well=well)
+        allowed.append(_how_many_at_once(limit))
+        limit.adjust(well=well)
     assert allowed == [1, 2, 3, 3, 1]
 
 
-def _how_many_at_once(pace: Pace) -> int:
+def _how_many_at_once(limit: ConcurrencyLimit) -> int:
     """How many turns are given to eight threads that all keep theirs."""
     enough, given = threading.Event(), threading.Semaphore(0)
 
     def keep() -> None:
-        with pace.turn():
+        with limit.slot():
             given.release()
             enough.wait(10)
 

@@ -189,11 +189,11 @@ class ThreadsApi:
         if self.client.ownership.disposable:
             return self.create(body)
         if without_metadata:
-            return self.create({**body, "thread_id": self.draw_id()})
+            return self.create({**body, "thread_id": self.generate_id()})
         tags = {**self.client.tag, **self.context.tag}
         return self.create({**body, "metadata": {**body.get("metadata", {}), **tags}})
 
-    def draw_id(self) -> str:
+    def generate_id(self) -> str:
         """Generate and return an id for a thread that the check will look up by it.
 
         `Blocked` on a deployment that assigns thread ids itself.

@@ -215,7 +215,7 @@ def pruned(maker: Maker) -> ThreadInCondition:
 def deleted_and_made_again(maker: Maker) -> ThreadInCondition:
     """Create a thread under the id of a deleted one that had a state and other metadata."""
     given = maker.given
-    thread_id = given.draw_id()
+    thread_id = given.generate_id()
     given.delete(given.with_state(thread_id=thread_id, metadata={"colour": "old"}))
     return ThreadInCondition(given.prepopulated(thread_id=thread_id, metadata={"colour": "new"}))
 

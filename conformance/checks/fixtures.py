@@ -66,7 +66,7 @@ CONTEXT = pytest.StashKey[CheckContext]()
 
 
 @pytest.fixture
-def bound(pytestconfig: pytest.Config) -> WorkerResources:
+def worker_resources(pytestconfig: pytest.Config) -> WorkerResources:
     """Return what the checks of this process share; fail if no deployment is named."""
     found = pytestconfig.stash.get(RESOURCES, None)
     if found is None:
@@ -75,7 +75,7 @@ def bound(pytestconfig: pytest.Config) -> WorkerResources:
 
 
 @pytest.fixture(autouse=True)
-def require_declared(request: pytest.FixtureRequest, bound: WorkerResources) -> None:
+def require_declared(request: pytest.FixtureRequest, worker_resources: WorkerResources) -> None:
     """End the check as unsupported unless the deployment declares what the check judges.
 
     Only requirements from OpenAPI documents newer than the pinned one are looked up.
@@ -85,37 +85,39 @@ def require_declared(request: pytest.FixtureRequest, bound: WorkerResources) -> 
     newer = [catalogue[each] for each in mark.args if catalogue[each].since] if mark else []
     if not newer:
         return
-    document = bound.own_document()
+    document = worker_resources.own_document()
     # The request for the document is not part of this check's evidence.
-    bound.connection.recorder.forget()
+    worker_resources.connection.recorder.forget()
     for each in newer:
         require_claim(document, each)
 
 
 @pytest.fixture
-def context(request: pytest.FixtureRequest, bound: WorkerResources) -> CheckContext:
+def context(request: pytest.FixtureRequest, worker_resources: WorkerResources) -> CheckContext:
     """Return the context of the running check."""
     mark = request.node.get_closest_marker("requires")
     context = CheckContext(
-        settings=bound.settings,
+        settings=worker_resources.settings,
         tag={CHECK_TAG: uuid4().hex[:16]},
         offers=mark.kwargs.get("offers", "") if mark else "",
-        why_graph_missing=bound.graph_missing,
-        forget=bound.connection.recorder.forget,
+        why_graph_missing=worker_resources.graph_missing,
+        forget=worker_resources.connection.recorder.forget,
     )
     request.node.stash[CONTEXT] = context
     return context
 
 
 @pytest.fixture
-def flows(request: pytest.FixtureRequest, bound: WorkerResources, given: ThreadsApi) -> Flows:
+def flows(
+    request: pytest.FixtureRequest, worker_resources: WorkerResources, given: ThreadsApi
+) -> Flows:
     """Return the documents' flows by the client of the check; `NotRun` without that client."""
     try:
-        client = bound.clients.open(request.param)
+        client = worker_resources.clients.open(request.param)
     except NotInstalledError as missing:
         raise NotRun(f"{request.param}: {missing}") from missing
     given.context.note(client.version)
-    return Flows(client, bound.clients.gateway, given)
+    return Flows(client, worker_resources.clients.gateway, given)
 
 
 @pytest.fixture
@@ -183,18 +185,18 @@ def given_crons(given: ThreadsApi) -> Iterator[Crons]:
 
 
 @pytest.fixture
-def restart(bound: WorkerResources, given: ThreadsApi) -> Restart:
+def restart(worker_resources: WorkerResources, given: ThreadsApi) -> Restart:
     """Return the function that ends the deployment and starts it again; `NotRun` unless allowed."""
-    if bound.restarter is None:
+    if worker_resources.restarter is None:
         raise OptionNotGiven(NOT_RESTARTED)
-    bound.restarter.require_there()
-    return Restart(bound.restarter, bound.connection, given)
+    worker_resources.restarter.require_there()
+    return Restart(worker_resources.restarter, worker_resources.connection, given)
 
 
 @pytest.fixture
-def client(bound: WorkerResources) -> ThreadsClient:
+def client(worker_resources: WorkerResources) -> ThreadsClient:
     """Return the plain client, which judges nothing."""
-    return bound.connection.client
+    return worker_resources.connection.client
 
 
 @pytest.fixture
@@ -204,15 +206,15 @@ def visits(client: ThreadsClient, context: CheckContext) -> Visits:
 
 
 @pytest.fixture
-def connection(bound: WorkerResources) -> Connection:
+def connection(worker_resources: WorkerResources) -> Connection:
     """Return the connection of the process, which can also use other credentials."""
-    return bound.connection
+    return worker_resources.connection
 
 
 @pytest.fixture
-def settings(bound: WorkerResources) -> Settings:
+def settings(worker_resources: WorkerResources) -> Settings:
     """Return the settings of the run."""
-    return bound.settings
+    return worker_resources.settings
 
 
 @pytest.fixture

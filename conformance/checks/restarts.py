@@ -45,7 +45,7 @@ class Restart:
         `PromiseBroken` with one cause for all checks if no thread is there any more.
         """
         witness = self._given.fullest()
-        self.at_once()
+        self.without_request()
         self.require_survivors(*threads, witness)
         if gone := self.gone(*threads):
             raise Blocked(f"the thread {id_of(gone[0])} is not there any more", by=STILL_THERE)
@@ -60,7 +60,7 @@ class Restart:
                 cause=IN_MEMORY,
             )
 
-    def at_once(self) -> None:
+    def without_request(self) -> None:
         """Restart without a request just before; `NotBackError` if the deployment is not back."""
         # Noted, so that what a restart loses is not taken for the trace of a repeated request.
         self._connection.recorder.note_restart()

@@ -19,7 +19,7 @@ class Request:
 
     send: Callable[[ThreadsClient, str, Any], Answer]
     send_raw: Callable[[ThreadsClient, str, bytes], Answer]
-    right: Callable[[ThreadsApi, Thread], Any]
+    valid_body: Callable[[ThreadsApi, Thread], Any]
 
 
 REQUESTS: dict[str, Request] = {
@@ -82,7 +82,7 @@ def tags(given: ThreadsApi) -> dict[str, Any]:
 def require_offered(given: ThreadsApi, thread: Thread, operation: str) -> None:
     """Require that a valid request succeeds on this thread, so that a later refusal is evidence."""
     request = REQUESTS[operation]
-    body = request.right(given, thread)
+    body = request.valid_body(given, thread)
     given.ensure_success(request.send(given.client, id_of(thread), body), thread)
 
 
@@ -121,4 +121,4 @@ def newest_checkpoint_id(given: ThreadsApi, thread: Thread) -> str:
 
 def _try_update(given: ThreadsApi, thread: Thread) -> bool:
     request = REQUESTS["update_state"]
-    return request.send(given.client, id_of(thread), request.right(given, thread)).ok
+    return request.send(given.client, id_of(thread), request.valid_body(given, thread)).ok

@@ -22,7 +22,7 @@ _PLACEHOLDER = re.compile(r"(\"?)<([A-Z_]+)>\1")
 
 
 @dataclass(frozen=True)
-class Slip:
+class DocumentMistake:
     """An error in one code block of a document. `mends` are pairs: as written, as corrected."""
 
     document: str
@@ -53,9 +53,9 @@ class Flow:
         With `own_graph` the supersteps are those of the settings, not of the documents.
         """
         text = self.text
-        for slip in load_slips():
-            if (slip.document, slip.block) == (self.document, self.block):
-                for written, mended in slip.mends:
+        for mistake in load_document_mistakes():
+            if (mistake.document, mistake.block) == (self.document, self.block):
+                for written, mended in mistake.mends:
                     text = text.replace(written, mended)
         if not verbatim:
             for written, filled in self.fill:
@@ -75,10 +75,10 @@ def load_flows() -> dict[str, dict[str, Flow]]:
 
 
 @cache
-def load_slips() -> tuple[Slip, ...]:
+def load_document_mistakes() -> tuple[DocumentMistake, ...]:
     """Return the errors in the documents' code."""
     return tuple(
-        Slip(**{**each, "mends": tuple((old, new) for old, new in each["mends"])})
+        DocumentMistake(**{**each, "mends": tuple((old, new) for old, new in each["mends"])})
         for each in _read_documented("slips.toml")["slip"]
     )
 

@@ -58,7 +58,7 @@ def delta_command(openapi: str, shape: str) -> None:
     sys.exit(0 if all(each.covered for each in found) else 1)
 
 
-def _print(found: list[delta.Coverage]) -> None:
+def _print(found: list[delta.AdditionCoverage]) -> None:
     if not found:
         click.echo(f"nothing beyond {SERVER} {PINNED_VERSION}")
         return

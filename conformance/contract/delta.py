@@ -34,7 +34,7 @@ class Addition:
 
 
 @dataclass(frozen=True)
-class Coverage:
+class AdditionCoverage:
     """An addition, the ids of the requirements that cite it, and why it is left out, if it is."""
 
     addition: Addition
@@ -106,7 +106,7 @@ def _of_schema(piece: str, old: Any, new: Any) -> Iterator[Addition]:
             yield Addition(f"{piece}, {keyword}", "another alternative")
 
 
-def coverage(found: Iterable[Addition], catalogue: Catalogue) -> list[Coverage]:
+def coverage(found: Iterable[Addition], catalogue: Catalogue) -> list[AdditionCoverage]:
     """Return for each addition what cites it; only sources newer than the pinned document count."""
     requirements = [
         (each.id, piece)
@@ -118,7 +118,7 @@ def coverage(found: Iterable[Addition], catalogue: Catalogue) -> list[Coverage]:
         (each.reason, piece) for each in catalogue.left_out for piece in _newer_pieces(each.source)
     ]
     return [
-        Coverage(
+        AdditionCoverage(
             addition,
             tuple(dict.fromkeys(id for id, piece in requirements if _cites(piece, addition))),
             next((reason for reason, piece in left_out if _cites(piece, addition)), ""),

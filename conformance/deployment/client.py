@@ -19,7 +19,7 @@ from conformance.deployment.ownership.proof import Ownership
 from conformance.deployment.transport import PRIVATE
 from conformance.deployment.wire.http import CUT
 from conformance.deployment.wire.stream_reading import READER, Reader
-from conformance.json_text import UndigestedJsonError, parse_json, text_of
+from conformance.json_text import JsonTooLargeError, parse_json, text_of
 
 #: The default of a body: send none. None cannot be the default, since it is sent as `null`.
 ABSENT: Any = object()
@@ -68,7 +68,7 @@ class Answer:
     def _parsed(self) -> tuple[bool, Any]:
         try:
             return True, parse_json(self.text)
-        except UndigestedJsonError as beyond:
+        except JsonTooLargeError as beyond:
             raise UndigestedAnswerError(
                 f"{self.operation} answers {self.status} with {beyond}"
             ) from beyond
@@ -147,7 +147,7 @@ class ThreadsClient:
         status, answered = response.status_code, response.headers
         try:
             text = text_of(response.content)
-        except UndigestedJsonError as beyond:
+        except JsonTooLargeError as beyond:
             why = str(beyond)
         else:
             return Answer(operation, status, answered, text)

@@ -79,8 +79,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Checks(settings, connection))
     controller = config.pluginmanager.get_plugin(CONTROLLER)
     restarter = controller.restarter if isinstance(controller, Controller) else None
-    config.stash[RESOURCES] = bound = WorkerResources(settings, connection, restarter)
-    config.add_cleanup(bound.close)
+    config.stash[RESOURCES] = worker_resources = WorkerResources(settings, connection, restarter)
+    config.add_cleanup(worker_resources.close)
 
 
 def _settings_of(config: pytest.Config) -> Settings | None:

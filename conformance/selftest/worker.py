@@ -121,10 +121,10 @@ class Worker:
         else:
             # Not another plug-in: pytest keeps each that was ever registered.
             self._checks.connect(settings, connection)
-        self._config.stash[RESOURCES] = bound = WorkerResources(
+        self._config.stash[RESOURCES] = worker_resources = WorkerResources(
             settings, connection, Restarter(self._restart)
         )
-        self._connections.callback(bound.close)
+        self._connections.callback(worker_resources.close)
 
     def _restart(self) -> None:
         """Simulate a kill and a new start of the deployment: cancel its tasks, keep its store."""

@@ -1,7 +1,6 @@
 """Register the fixtures where they win over those of a user's conftest or plugins."""
 
 from conformance.checks.fixtures import (
-    bound,
     client,
     commands,
     connection,
@@ -21,10 +20,10 @@ from conformance.checks.fixtures import (
     streams,
     threads,
     visits,
+    worker_resources,
 )
 
 __all__ = [
-    "bound",
     "client",
     "commands",
     "connection",
@@ -44,4 +43,5 @@ __all__ = [
     "streams",
     "threads",
     "visits",
+    "worker_resources",
 ]

@@ -35,7 +35,7 @@ LONG = 40
 
 @requires("CONCURRENT-01")
 def test_one_of_several_creations_wins(given: ThreadsApi, client: ThreadsClient) -> None:
-    thread_id = given.draw_id()
+    thread_id = given.generate_id()
     answers = repeat_together(
         MANY, lambda number: client.create(_creation(given, thread_id, number))
     )
@@ -52,7 +52,7 @@ def test_one_of_several_creations_wins(given: ThreadsApi, client: ThreadsClient)
 def test_several_creations_see_one_thread(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
 ) -> None:
-    thread_id = given.draw_id()
+    thread_id = given.generate_id()
 
     def create(number: int) -> Thread:
         return threads.create({**_creation(given, thread_id, number), "if_exists": "do_nothing"})

@@ -55,7 +55,7 @@ _ANSWER = "an answer after the restart"
 def test_a_thread_is_still_there(given: ThreadsApi, threads: ThreadsApi, restart: Restart) -> None:
     empty, filled = given.empty(), given.fullest()
     witness = given.fullest()
-    restart.at_once()
+    restart.without_request()
     restart.require_survivors(empty, filled, witness)
     for thread in (empty, filled):
         assert_equal(id_of(threads.get(thread)), id_of(thread), "thread_id after the restart")
@@ -408,7 +408,7 @@ def test_what_was_acknowledged_last_is_there(
     given.update(updated, metadata={"last": "word"})
     checkpoint_id = known_checkpoint_id(given.append(continued, 2))
     made = given.empty(metadata={"last": "thread"})
-    restart.at_once()
+    restart.without_request()
     restart.require_survivors(updated, continued, made)
     assert_equal(kept_metadata(threads.get(made), {"last": ""}), {"last": "thread"}, "metadata")
     assert_equal(kept_metadata(threads.get(updated), {"last": ""}), {"last": "word"}, "metadata")

@@ -166,7 +166,7 @@ def test_what_was_refused_changed_nothing(
     if operation == "create":
         thread_offering(given, "create")
         creations = RefusedCreations(given, client)
-        creations.send({**REQUESTS["create"].right(given, {}), "if_exists": "replace"})
+        creations.send({**REQUESTS["create"].valid_body(given, {}), "if_exists": "replace"})
         creations.assert_none_made()
         return
     thread = thread_offering(given, operation)
@@ -285,7 +285,7 @@ def _assert_bodies_refused(
     """Assert that each body is refused; objects get the members of a valid body that they lack."""
     thread = thread_offering(given, operation)
     for body in bodies_to_refuse(given, operation, bodies):
-        right = REQUESTS[operation].right(given, thread)
+        right = REQUESTS[operation].valid_body(given, thread)
         whole = {**right, **body} if isinstance(body, dict) and body else body
         _assert_body_refused(given, client, thread, operation, whole)
 
@@ -308,7 +308,7 @@ def _send_valid(given: ThreadsApi, client: ThreadsClient, operation: str, thread
     if operation == "delete":
         return client.delete(thread_id)
     request = REQUESTS[operation]
-    return request.send(client, thread_id, request.right(given, thread))
+    return request.send(client, thread_id, request.valid_body(given, thread))
 
 
 def _send_text(
@@ -320,7 +320,7 @@ def _send_text(
     change: Callable[[str], str] = lambda raw: raw,
 ) -> Answer:
     """Send a request with `text` where any text is allowed; `change` edits its JSON before."""
-    right = REQUESTS[operation].right(given, thread)
+    right = REQUESTS[operation].valid_body(given, thread)
     if operation == "update_state":
         graph = given.context.graph()
         right["values"] = values_with_text(text, graph)

@@ -34,7 +34,7 @@ def test_a_given_id_is_used(threads: ThreadsApi, version: str) -> None:
 def test_a_second_creation_conflicts(
     given: ThreadsApi, client: ThreadsClient, if_exists: str | None
 ) -> None:
-    made = given.empty(thread_id=given.draw_id())
+    made = given.empty(thread_id=given.generate_id())
     answer = _create_again(given, client, made, if_exists)
     assert_that(answer.status == 409, "409", f"{answer.status} {answer.text}")
 
@@ -44,7 +44,7 @@ def test_a_second_creation_conflicts(
 def test_a_conflict_changes_nothing(
     given: ThreadsApi, client: ThreadsClient, supersteps: bool
 ) -> None:
-    made = given.fullest(thread_id=given.draw_id())
+    made = given.fullest(thread_id=given.generate_id())
 
     def create_again() -> None:
         answer = _create_again(given, client, made, "raise", supersteps)
@@ -59,7 +59,7 @@ def test_a_conflict_changes_nothing(
 def test_do_nothing_answers_the_existing_thread(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, supersteps: bool
 ) -> None:
-    made = given.fullest(thread_id=given.draw_id(), metadata={"first": True})
+    made = given.fullest(thread_id=given.generate_id(), metadata={"first": True})
     sent = {**given.client.tag, **given.context.tag, "first": True}
     if kept_metadata(given.get(made), sent) != sent:
         raise Blocked("GET does not show the metadata of the creation", by="CREATE-11")
@@ -71,7 +71,7 @@ def test_do_nothing_answers_the_existing_thread(
 
 @requires("IDENTITY-05")
 def test_do_nothing_leaves_the_existing_thread(given: ThreadsApi, client: ThreadsClient) -> None:
-    made = given.empty(thread_id=given.draw_id(), metadata={"first": True})
+    made = given.empty(thread_id=given.generate_id(), metadata={"first": True})
     given.ensure_success(_create_again(given, client, made, "do_nothing"))
     sent = {**given.client.tag, **given.context.tag, "first": True}
     assert_equal(
@@ -85,7 +85,7 @@ def test_do_nothing_applies_no_supersteps(
     given: ThreadsApi, client: ThreadsClient, existing: str
 ) -> None:
     graph = given.context.graph()
-    chosen = given.draw_id()
+    chosen = given.generate_id()
     made = (
         given.empty(thread_id=chosen, metadata={"graph_id": graph.id})
         if existing == "empty"
@@ -105,7 +105,7 @@ def test_do_nothing_leaves_the_time_to_live(
     given: ThreadsApi, client: ThreadsClient, existing: dict[str, Any]
 ) -> None:
     require_ttl(given, given.empty(ttl={"ttl": MINUTES}))
-    made = given.empty(thread_id=given.draw_id(), **existing)
+    made = given.empty(thread_id=given.generate_id(), **existing)
     before = shown_ttl(given, made)
     other = {"ttl": 2 * MINUTES, "strategy": "keep_latest"}
     given.ensure_success(_create_again(given, client, made, "do_nothing", ttl=other))
@@ -116,7 +116,7 @@ def test_do_nothing_leaves_the_time_to_live(
 def test_do_nothing_creates_what_is_not_there(given: ThreadsApi, threads: ThreadsApi) -> None:
     # A creation must succeed first, so that a 404 means something.
     given.empty()
-    chosen = given.draw_id()
+    chosen = given.generate_id()
     made = threads.empty(thread_id=chosen, if_exists="do_nothing", metadata={"first": "yes"})
     sent = {**given.client.tag, **given.context.tag, "first": "yes"}
     assert_equal(kept_metadata(threads.get(made), sent), sent, "the metadata sent")

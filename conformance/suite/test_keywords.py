@@ -47,7 +47,7 @@ class Bodied:
 def _prepopulation(given: ThreadsApi, thread: Thread) -> dict[str, Any]:
     """Return the body of a prepopulation."""
     graph = given.context.graph()
-    right = REQUESTS["create"].right(given, thread)
+    right = REQUESTS["create"].valid_body(given, thread)
     right["metadata"]["graph_id"] = graph.id
     return {**right, "supersteps": list(graph.supersteps)}
 
@@ -73,7 +73,7 @@ BODIED = {
         "update_state",
         "state_update",
         lambda given, thread: {
-            **REQUESTS["update_state"].right(given, thread),
+            **REQUESTS["update_state"].valid_body(given, thread),
             "checkpoint": _checkpoint(given, thread),
         },
         ("checkpoint",),
@@ -193,7 +193,7 @@ def _broken_bodies(
 ) -> list[BrokenKeyword]:
     bodied = BODIED[operation]
     rich = _accepted_rich_body(given, thread, operation)
-    right = rich or REQUESTS[operation].right(given, thread)
+    right = rich or REQUESTS[operation].valid_body(given, thread)
     apart = set() if rich else set(bodied.beyond)
     if operation == "create" and given.client.ownership.ids_are_kept is False:
         apart.add(_ID)
@@ -220,7 +220,7 @@ def _accepted_rich_body(given: ThreadsApi, thread: Thread, operation: str) -> di
     effect is judged by requirements of its own.
     """
     try:
-        body = BODIED[operation].right(given, thread)
+        body = BODIED[operation].valid_body(given, thread)
         answer = _send(given.client, thread, operation, body)
         if operation == "create" and not (answer.ok and answer.body.get("values")):
             newest_checkpoint_id(given, given.object_of(answer))

@@ -122,7 +122,7 @@ def _id_of_a_deleted_thread(given: ThreadsApi) -> str:
     A program must not be the first to use an id: if the first creation under a new id is refused,
     the delivery concludes that the request was delivered twice.
     """
-    thread_id = given.draw_id()
+    thread_id = given.generate_id()
     given.delete(given.empty(thread_id=thread_id))
     return thread_id
 

@@ -221,8 +221,9 @@ def test_a_malformed_update_is_refused(
 def test_a_refused_prepopulation_leaves_nothing(
     given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
 ) -> None:
-    # `draw_id` blocks the check if given ids are ignored: then no thread would be found under it.
-    body = {**_creation(given, _with_unknown_node(graph, "last")), "thread_id": given.draw_id()}
+    # `generate_id` blocks the check if given ids are ignored: then no thread would be found under
+    # it.
+    body = {**_creation(given, _with_unknown_node(graph, "last")), "thread_id": given.generate_id()}
     if client.create(body).ok:
         raise Blocked("a prepopulation as an unknown node was accepted", by="PREPOP-14")
     assert_no_thread(given, body["thread_id"])

@@ -57,23 +57,23 @@ def test_threads_that_are_not_related_stay_as_they_are(
     given: ThreadsApi, context: CheckContext
 ) -> None:
     settled = _UntilSettled(context)
-    on = "delete create prepopulate copy append append fork update run"
+    judged_operations = "delete create prepopulate copy append append fork update run"
 
     def judge(sequence: SequenceState, step: Step) -> Judging:
         return _judge_untouched(sequence, step, settled, related=False)
 
-    check_sequences(given, judge, on, beside="")
+    check_sequences(given, judge, judged_operations, not_judged="")
 
 
 @requires("SEQ-02")
 def test_copies_and_sources_stay_as_they_are(given: ThreadsApi, context: CheckContext) -> None:
     settled = _UntilSettled(context)
-    on = "delete copy copy append append append fork update run"
+    judged_operations = "delete copy copy append append append fork update run"
 
     def judge(sequence: SequenceState, step: Step) -> Judging:
         return _judge_untouched(sequence, step, settled, related=True)
 
-    check_sequences(given, judge, on, beside="")
+    check_sequences(given, judge, judged_operations, not_judged="")
 
 
 @requires("SEQ-03")
@@ -175,7 +175,7 @@ def test_pages_of_the_history_make_the_whole(given: ThreadsApi) -> None:
             before = {"before": checkpoint_id_of(whole[position - 1])}
 
     # No forks: in a forked history, `before` may mean the states made earlier, or the ancestors.
-    check_sequences(given, judge, "look", beside="delete append copy update create prepopulate")
+    check_sequences(given, judge, "look", not_judged="delete append copy update create prepopulate")
 
 
 @requires("SEQ-10")

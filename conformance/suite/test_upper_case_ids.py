@@ -130,7 +130,7 @@ def test_a_removal_by_an_id_in_upper_case(
 def test_a_creation_under_an_id_in_upper_case(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, if_exists: str
 ) -> None:
-    made = given.with_state(thread_id=given.draw_id(), metadata={"first": True})
+    made = given.with_state(thread_id=given.generate_id(), metadata={"first": True})
     body = {
         "metadata": {**client.tag, **given.context.tag, "second": True},
         "if_exists": if_exists,

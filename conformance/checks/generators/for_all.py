@@ -10,7 +10,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from conformance.checks.generators.generated_cache import load_cached, store_cached
-from conformance.checks.generators.hypothesis_setup import BrokenPromises, hypothesis_settings
+from conformance.checks.generators.hypothesis_setup import LastBrokenPromise, hypothesis_settings
 from conformance.checks.outcomes import PromiseBroken
 from conformance.deployment.settings import Settings
 
@@ -44,7 +44,7 @@ def for_all(
         with broken.record():
             holds(value)
 
-    broken = BrokenPromises()
+    broken = LastBrokenPromise()
     with broken.replace_flaky():
         holds_always()
     if name:

@@ -36,7 +36,7 @@ def hypothesis_settings(
     )
 
 
-class BrokenPromises:
+class LastBrokenPromise:
     """The last broken promise of a search, for failures that hypothesis cannot reproduce.
 
     A deployment that behaves differently each time still broke its promise.

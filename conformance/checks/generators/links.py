@@ -14,7 +14,7 @@ import httpx
 import hypothesis
 import schemathesis
 
-from conformance.checks.generators.hypothesis_setup import BrokenPromises, hypothesis_settings
+from conformance.checks.generators.hypothesis_setup import LastBrokenPromise, hypothesis_settings
 from conformance.contract.schemas import load_openapi
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import Settings
@@ -39,7 +39,7 @@ def for_all_stories(
     """
     schema = schemathesis.openapi.from_dict(_document(without), config=_config())
     machine: Any = schema.as_state_machine()
-    broken = BrokenPromises()
+    broken = LastBrokenPromise()
 
     class Story(machine):  # type: ignore[misc]
         """One generated story."""

@@ -56,7 +56,7 @@ EFFORTS = {
 METADATA_KEYS = ("k", "l")
 #: Operations in addition to those that a check judges. The first sequence that hypothesis
 #: tries repeats the first operation only: with `delete`, it ends soon.
-BESIDE = "delete append copy update create fork prepopulate"
+OTHER_OPERATIONS = "delete append copy update create fork prepopulate"
 _VALUES = st.sampled_from(["red", "ünï", "", "1", 1, 7, {"a": "x"}, {"a": "y"}])
 _METADATA = st.dictionaries(st.sampled_from(METADATA_KEYS), _VALUES, max_size=2).map(
     lambda chosen: tuple(sorted(chosen.items()))
@@ -87,8 +87,8 @@ class CounterexampleSearch:
 
     api: ThreadsApi
     judge: Judge
-    on: tuple[str, ...]
-    beside: tuple[str, ...]
+    judged_operations: tuple[str, ...]
+    not_judged: tuple[str, ...]
     effort: Effort
     judged: int = 0
     refusal: Exception | None = None
@@ -100,7 +100,13 @@ class CounterexampleSearch:
     @property
     def names(self) -> st.SearchStrategy[str]:
         """The operations to choose from, of which about half or more are judged."""
-        return st.sampled_from([*self.beside, *self.on * max(len(self.beside) // len(self.on), 1)])
+        return st.sampled_from(
+            [
+                *self.not_judged,
+                *self.judged_operations
+                * max(len(self.not_judged) // len(self.judged_operations), 1),
+            ]
+        )
 
     def begin(self) -> tuple[SequenceState, bool]:
         """Start a sequence; return it, and whether its steps are withheld.
@@ -119,7 +125,7 @@ class CounterexampleSearch:
         """Take one step, and judge it if the check is about it."""
         if not sequence.can(step):
             return
-        judging = self.judge(sequence, step) if step.name in self.on else None
+        judging = self.judge(sequence, step) if step.name in self.judged_operations else None
         if judging and not self._advance(sequence, judging):
             judging = None
         done = sequence.do(step)
@@ -202,16 +208,20 @@ class Machine(RuleBasedStateMachine):
             raise _ConnectionBroke(broken) from broken
 
 
-def check_sequences(api: ThreadsApi, judge: Judge, on: str, beside: str = BESIDE) -> None:
+def check_sequences(
+    api: ThreadsApi, judge: Judge, judged_operations: str, not_judged: str = OTHER_OPERATIONS
+) -> None:
     """Test a promise with random sequences; raise `SequenceBroken` with a short one that breaks it.
 
-    `on` names the operations (separated by spaces; a name given twice is chosen more often) at
-    which `judge` is called, `beside` those that are sent without being judged. A refused step is
-    not judged. `Blocked` if no step could be judged.
+    `judged_operations` names the operations (separated by spaces; a name given twice is chosen more
+    often) at which `judge` is called, `not_judged` those that are sent without being judged. A
+    refused step is not judged. `Blocked` if no step could be judged.
     """
     settings = api.context.settings
     effort = EFFORTS[settings.effort]
-    search = CounterexampleSearch(api, judge, tuple(on.split()), tuple(beside.split()), effort)
+    search = CounterexampleSearch(
+        api, judge, tuple(judged_operations.split()), tuple(not_judged.split()), effort
+    )
     kind: type[Machine] = type("Sequence", (Machine,), {"search": search})
     machine = hypothesis.seed(settings.seed)(kind)
     try:

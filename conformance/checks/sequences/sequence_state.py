@@ -66,9 +66,9 @@ class SequenceState:
     """The threads of one sequence; `memory` is for what a check stores between steps.
 
     `mark` is the metadata that all threads of the sequence share. `family` maps the id of a thread
-    to a number that a copy shares with its source. `tainted` is set when a thread with an unknown
-    id may exist. `ran` holds the ids of threads that may still show as busy after a run, and
-    `unresolved` those of threads for which a step was refused.
+    to a number that a copy shares with its source. `unknown_thread_may_exist` is set when a thread
+    with an unknown id may exist. `maybe_busy` holds the ids of threads that may still show as busy
+    after a run, and `unresolved` those of threads for which a step was refused.
     """
 
     api: ThreadsApi
@@ -77,16 +77,16 @@ class SequenceState:
     alive: list[Thread] = field(default_factory=list)
     deleted: list[Thread] = field(default_factory=list)
     unresolved: set[str] = field(default_factory=set)
-    ran: set[str] = field(default_factory=set)
+    maybe_busy: set[str] = field(default_factory=set)
     family: dict[str, int] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
-    tainted: bool = False
+    unknown_thread_may_exist: bool = False
     refusal: Exception | None = None
     steps_done: int = 0
 
     def can(self, step: Step) -> bool:
         """Return whether the step is possible now."""
-        if self.tainted or (step.name in _NEEDS_GRAPH and self.graph is None):
+        if self.unknown_thread_may_exist or (step.name in _NEEDS_GRAPH and self.graph is None):
             return False
         if step.name in _MAKES and len(self.alive) >= MOST_THREADS:
             return False
@@ -115,7 +115,7 @@ class SequenceState:
             done: StepResult = getattr(self, f"_{step.name}")(step, chosen)
         except (Blocked, Unsupported) as refused:
             self.refusal = refused
-            self.tainted = step.name == "copy"
+            self.unknown_thread_may_exist = step.name == "copy"
             self._drop(about)
             return None
         return done
@@ -181,9 +181,9 @@ class SequenceState:
         try:
             return self.api.append(thread, self.steps_done, **at)
         except Blocked:
-            if id_of(thread) not in self.ran:
+            if id_of(thread) not in self.maybe_busy:
                 raise
-        self.ran.remove(id_of(thread))
+        self.maybe_busy.remove(id_of(thread))
         self.api.get_settled(thread)
         return self.api.append(thread, self.steps_done, **at)
 
@@ -195,7 +195,7 @@ class SequenceState:
 
     def _run(self, step: Step, _chosen: str) -> StepResult:
         thread = self.subject(step)
-        self.ran.add(id_of(thread))
+        self.maybe_busy.add(id_of(thread))
         return StepResult(thread, self.api.run(thread, self.steps_done))
 
     def _update(self, step: Step, _chosen: str) -> StepResult:

@@ -15,7 +15,7 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.delivery.trouble import CREDENTIAL_STATUSES, GATEWAY_STATUSES
 from conformance.deployment.ownership.ledger import LedgerState
 from conformance.deployment.ownership.proof import RUN_TAG, GetAnswer, canonical, is_uuid
-from conformance.parallel import Pace, for_each
+from conformance.parallel import ConcurrencyLimit, for_each
 
 _PAGE = 100
 #: Pages of a search that are read, at most, in case it never ends.
@@ -135,7 +135,7 @@ class _Remover:
     unanswered: int = 0
     #: Deletions in a row without a useful answer, even if other requests are answered.
     undeleted: int = 0
-    pace: Pace = field(default_factory=lambda: Pace(_AT_ONCE))
+    pace: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(_AT_ONCE))
 
     def removal(self) -> Removal:
         """Remove everything and return the result."""
@@ -172,7 +172,7 @@ class _Remover:
         """Remove several things at a time, fewer while requests get no useful answer."""
 
         def when_allowed(own_id: str) -> None:
-            with self.pace.turn():
+            with self.pace.slot():
                 remove(own_id)
             self.pace.adjust(well=not (self.unanswered or self.undeleted))
 

@@ -14,7 +14,7 @@ from enum import Enum
 import httpx
 
 from conformance.contract.operations import BY_NAME
-from conformance.json_text import UndigestedJsonError, parse_json
+from conformance.json_text import JsonTooLargeError, parse_json
 
 #: Statuses of a gateway, or of an overloaded server.
 GATEWAY_STATUSES = frozenset({429, 502, 503, 504})
@@ -164,7 +164,7 @@ def _is_broken_json(response: httpx.Response) -> bool:
         return False
     try:
         parse_json(response.content)
-    except UndigestedJsonError:
+    except JsonTooLargeError:
         return False
     except ValueError:
         return True

@@ -10,7 +10,7 @@ from conformance.contract.operations import Operation
 from conformance.contract.schemas import member_names
 from conformance.deployment.ownership.guard import UnprovedId
 from conformance.deployment.ownership.proof import Ownership
-from conformance.json_text import UndigestedJsonError, parse_json
+from conformance.json_text import JsonTooLargeError, parse_json
 
 #: Operations that answer with a list of all matches.
 _LISTING = frozenset({"search", "cron_search", "run_list", "assistants_search"})
@@ -49,7 +49,7 @@ def facts_of_strangers(
 def _describe_list(operation: Operation, body: bytes, ownership: Ownership) -> str | None:
     try:
         hits = parse_json(body)
-    except UndigestedJsonError as undigested:
+    except JsonTooLargeError as undigested:
         return str(undigested)
     except ValueError:
         return None
