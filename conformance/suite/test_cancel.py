@@ -19,12 +19,12 @@ from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import ThreadsClient
 
 #: Seconds until a delayed run begins: more than any check lasts.
-_FAR_S = 600.0
+_DELAY_S = 600.0
 #: Seconds of a run that ends by itself while another run waits for its end.
 _SHORT_S = 2.0
 
 #: Seconds of a run that is to be stopped when its client leaves, and of one that is to continue.
-_LEFT_S, _LONG_ENOUGH_TO_LEAVE_S = 60.0, 3.0
+_STOPPED_RUN_S, _CONTINUED_RUN_S = 60.0, 3.0
 #: Seconds within which a deployment, or a proxy before it, notices that a client has left: some
 #: notice only when they send something to keep the connection alive, every 15 seconds.
 _NOTICED_WITHIN_S = 20.0
@@ -245,7 +245,7 @@ def test_a_thread_is_not_busy_after_a_cancellation(
         # A server may accept or refuse to cancel a run that has ended.
         client.runs.cancel(run.thread_id, run.run_id, action=action)
     else:
-        _cancelled(given, given_runs, thread, when, action)
+        _start_and_cancel(given, given_runs, thread, when, action)
     _assert_not_busy(threads, thread)
 
 
@@ -255,7 +255,7 @@ def test_a_thread_is_not_busy_after_the_last_of_its_runs(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, action: str
 ) -> None:
     thread = given.empty()
-    first, second = _one_behind_another(given_runs, thread, seconds=LONG_S)
+    first, second = _start_run_and_waiting_run(given_runs, thread, seconds=LONG_S)
     for run in (second, first):
         given_runs.cancel(run, action, wait=False)
         _require_end(given_runs, run)
@@ -267,7 +267,7 @@ def test_a_thread_is_not_busy_after_its_runs_were_cancelled_together(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, client: ThreadsClient
 ) -> None:
     thread = given.empty()
-    runs = _one_behind_another(given_runs, thread, seconds=LONG_S)
+    runs = _start_run_and_waiting_run(given_runs, thread, seconds=LONG_S)
     body = {"thread_id": id_of(thread), "run_ids": [run.run_id for run in runs]}
     given.ensure_success(client.runs.cancel_many(body), thread)
     for run in runs:
@@ -282,7 +282,7 @@ def test_a_thread_runs_again_after_a_cancellation(
     given: ThreadsApi, given_runs: Runs, runs: Runs, when: str, action: str
 ) -> None:
     thread = given.empty()
-    _cancelled(given, given_runs, thread, when, action)
+    _start_and_cancel(given, given_runs, thread, when, action)
     # In the background: if a request waited for it, a run that never begins would look like a lost
     # answer.
     run = runs.start(thread, "slow", "once more", seconds=0)
@@ -301,7 +301,7 @@ def test_other_runs_are_not_cancelled(
 ) -> None:
     thread = given.empty()
     long_enough = LONG_S if cancelled == "under way" else _SHORT_S
-    first, second = _one_behind_another(given_runs, thread, seconds=long_enough)
+    first, second = _start_run_and_waiting_run(given_runs, thread, seconds=long_enough)
     stopped, other = (first, second) if cancelled == "under way" else (second, first)
     given_runs.cancel(stopped, action, wait=False)
     _require_end(given_runs, stopped)
@@ -313,7 +313,9 @@ def test_other_runs_are_not_cancelled(
 def test_a_run_is_stopped_when_its_client_leaves(
     given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
 ) -> None:
-    run = given_runs.start_and_disconnect(given.empty(), way, _LEFT_S, on_disconnect="cancel")
+    run = given_runs.start_and_disconnect(
+        given.empty(), way, _STOPPED_RUN_S, on_disconnect="cancel"
+    )
     status = runs.status_once_ended_or_deleted(run, _NOTICED_WITHIN_S)
     assert_that(status not in (*NOT_ENDED, "success"), "a run that was stopped", status)
 
@@ -326,7 +328,7 @@ def test_a_run_is_stopped_when_its_client_leaves(
 def test_a_run_goes_on_when_its_client_leaves(
     given: ThreadsApi, given_runs: Runs, runs: Runs, way: str, members: dict[str, str]
 ) -> None:
-    run = given_runs.start_and_disconnect(given.empty(), way, _LONG_ENOUGH_TO_LEAVE_S, **members)
+    run = given_runs.start_and_disconnect(given.empty(), way, _CONTINUED_RUN_S, **members)
     assert_equal(runs.status_once_ended_or_deleted(run), "success", "the status of the run")
 
 
@@ -375,7 +377,7 @@ def test_runs_cancelled_together_are_interrupted_by_default(
 def test_runs_are_cancelled_by_status(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient
 ) -> None:
-    _require_no_check_beside()
+    _require_no_concurrent_check()
     thread, other = given.empty(), given.empty()
     under_way = given_runs.start_long(thread)
     queued = given_runs.enqueue_behind(thread, "agent")
@@ -383,7 +385,7 @@ def test_runs_are_cancelled_by_status(
     status = runs.status_once_ended_or_deleted(queued)
     assert_that(status not in (*NOT_ENDED, "success"), "the pending run stopped", status)
     assert_equal(runs.status(under_way), "running", "the status of the run under way")
-    delayed = given_runs.start(other, "agent", after_seconds=_FAR_S)
+    delayed = given_runs.start(other, "agent", after_seconds=_DELAY_S)
     if (shown := given_runs.status(delayed)) != "pending":
         raise Blocked(f"a run with after_seconds is {shown}", by="RUN-CONTROL-15")
     threads.ensure_success(client.runs.cancel_many({"status": "running"}))
@@ -392,13 +394,15 @@ def test_runs_are_cancelled_by_status(
     assert_equal(runs.status(delayed), "pending", "the status of the run that waits")
 
 
-def _require_no_check_beside() -> None:
+def _require_no_concurrent_check() -> None:
     """Raise `NotRun` where other processes run checks on the deployment at the same time."""
     if os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") != "1":
         raise NotRun("it would stop the runs of the checks beside: sent by a single process only")
 
 
-def _cancelled(given: ThreadsApi, runs: Runs, thread: Thread, when: str, action: str) -> None:
+def _start_and_cancel(
+    given: ThreadsApi, runs: Runs, thread: Thread, when: str, action: str
+) -> None:
     """Start a run of the thread, cancel it, and wait for its end.
 
     `when` says when the run is cancelled: "under way" (in progress) or "waiting" (pending).
@@ -406,14 +410,14 @@ def _cancelled(given: ThreadsApi, runs: Runs, thread: Thread, when: str, action:
     if when == "under way":
         run = runs.start_long(thread)
     else:
-        run = runs.start(thread, "agent", after_seconds=_FAR_S)
+        run = runs.start(thread, "agent", after_seconds=_DELAY_S)
         if (status := runs.status(run)) != "pending":
             raise Blocked(f"a run with after_seconds is {status}", by="RUN-CONTROL-15")
     runs.cancel(run, action, wait=False)
     _require_end(runs, run)
 
 
-def _one_behind_another(runs: Runs, thread: Thread, seconds: float) -> tuple[Run, Run]:
+def _start_run_and_waiting_run(runs: Runs, thread: Thread, seconds: float) -> tuple[Run, Run]:
     """Start two runs; return them once the first is in progress and the second waits for it."""
     first = runs.start(thread, "slow", seconds=seconds)
     second = runs.enqueue(thread, "agent")

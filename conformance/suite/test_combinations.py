@@ -27,7 +27,7 @@ _COLOURS = ("red", "green")
 _Filters = dict[str, Any]
 #: Examples tried before the generated ones: each filter combined with others, with and without a
 #: match. An example is a body, the metadata, and the indexes of the made threads that `ids` names.
-_ALWAYS: tuple[tuple[_Filters, _Filters, tuple[int, ...]], ...] = (
+_FIXED_EXAMPLES: tuple[tuple[_Filters, _Filters, tuple[int, ...]], ...] = (
     ({}, {"colour": "red"}, ()),
     ({}, {"colour": "red", "size": 2}, ()),
     ({"status": "idle"}, {"size": 1}, ()),
@@ -44,7 +44,7 @@ _ALWAYS: tuple[tuple[_Filters, _Filters, tuple[int, ...]], ...] = (
     ({"status": "idle"}, {"size": 2}, (1, 2, 3)),
 )
 #: Members that the body of a search may have and that of a count may not.
-_OF_PAGES = frozenset({"limit", "offset"})
+_PAGING_MEMBERS = frozenset({"limit", "offset"})
 
 
 @pytest.fixture
@@ -91,9 +91,9 @@ def test_what_is_found_satisfies_every_filter(
     # Ids and metadata are taken from the threads, so that most filters match something.
     shapes = valid_bodies(
         "search_threads", "thread_search", ("ids", "metadata", "values", "select", "extract")
-    ).map(_near)
+    ).map(_with_small_offset)
     known = [id_of(each) for each in made]
-    for body, metadata, places in _ALWAYS:
+    for body, metadata, places in _FIXED_EXAMPLES:
         assert_found_exactly((body, metadata, [known[place] for place in places]))
     ids = st.lists(st.sampled_from(known), max_size=4, unique=True)
     for_all(st.tuples(shapes, _metadata(), ids), assert_found_exactly, settings)
@@ -110,8 +110,8 @@ def test_what_is_counted_satisfies_every_filter(
         assert_equal(count, wanted, f"the count by {sent}")
 
     shapes = valid_bodies("count_threads", "thread_count", ("metadata", "values"))
-    for body, metadata, ids in _ALWAYS:
-        if not (body.keys() & _OF_PAGES or ids):
+    for body, metadata, ids in _FIXED_EXAMPLES:
+        if not (body.keys() & _PAGING_MEMBERS or ids):
             assert_counted_exactly((body, metadata))
     for_all(st.tuples(shapes, _metadata()), assert_counted_exactly, settings)
 
@@ -185,7 +185,7 @@ def test_values_are_counted_beside_every_other_filter(
 
 
 @pytest.fixture
-def in_every_condition(
+def threads_by_condition(
     given: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> dict[str, Thread]:
     """Create a thread in each condition; return them by condition, the finished ones with values.
@@ -214,9 +214,9 @@ def in_every_condition(
 
 @requires("FILTER-08")
 def test_threads_in_any_condition_do_not_disturb_a_search(
-    in_every_condition: dict[str, Thread], threads: ThreadsApi, context: CheckContext
+    threads_by_condition: dict[str, Thread], threads: ThreadsApi, context: CheckContext
 ) -> None:
-    for filters, wanted in _filters_and_matches(in_every_condition):
+    for filters, wanted in _filters_and_matches(threads_by_condition):
         found = context.eventually(
             partial(_sorted_ids, threads, filters), partial(same_json, wanted)
         )
@@ -225,9 +225,9 @@ def test_threads_in_any_condition_do_not_disturb_a_search(
 
 @requires("COUNT-09")
 def test_threads_in_any_condition_do_not_disturb_a_count(
-    in_every_condition: dict[str, Thread], threads: ThreadsApi, context: CheckContext
+    threads_by_condition: dict[str, Thread], threads: ThreadsApi, context: CheckContext
 ) -> None:
-    for filters, wanted in _filters_and_matches(in_every_condition):
+    for filters, wanted in _filters_and_matches(threads_by_condition):
         count = context.eventually(
             partial(threads.count, **filters), partial(same_json, len(wanted))
         )
@@ -260,7 +260,7 @@ def _metadata() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-def _near(body: dict[str, Any]) -> dict[str, Any]:
+def _with_small_offset(body: dict[str, Any]) -> dict[str, Any]:
     """Return the body with its offset reduced to less than 6, so that threads may be found."""
     return {**body, "offset": body["offset"] % 6} if "offset" in body else body
 

@@ -35,7 +35,7 @@ from conformance.deployment.client import ThreadsClient
 from conformance.model.history import same_json
 
 #: Members that a state at a checkpoint and its entry in the history must show alike.
-_OF_A_STATE = ("values", "next", "tasks", "metadata", "created_at", "interrupts")
+_COMPARED_MEMBERS = ("values", "next", "tasks", "metadata", "created_at", "interrupts")
 
 Rule = Callable[[ThreadsApi, Thread], None]
 
@@ -445,7 +445,7 @@ def _assert_newest_agrees(api: ThreadsApi, thread: Thread) -> None:
 def _assert_older_agree(api: ThreadsApi, thread: Thread) -> None:
     for entry in api.history(thread):
         state = api.state_at(thread, checkpoint_id_of(entry))
-        both = [each for each in _OF_A_STATE if each in entry and each in state]
+        both = [each for each in _COMPARED_MEMBERS if each in entry and each in state]
         shown, wanted = ({name: each[name] for name in both} for each in (state, entry))
         assert_equal(*shown_by_both(shown, wanted), "the state at a checkpoint")
 
@@ -508,7 +508,7 @@ def _assert_moves(member: str, given: ThreadsApi, runs: Runs, condition: str, ch
     """
     maker = Maker(given, runs)
 
-    def change_another() -> tuple[Any, Any]:
+    def change_new_thread() -> tuple[Any, Any]:
         thread = make(condition, given, runs).thread
         before = given.get(thread).get(member)
         if before is None:
@@ -520,7 +520,7 @@ def _assert_moves(member: str, given: ThreadsApi, runs: Runs, condition: str, ch
         before, after = (timestamp_or_blocked(each, member) for each in times)
         return after > before
 
-    times = given.context.eventually(change_another, moved)
+    times = given.context.eventually(change_new_thread, moved)
     if not moved(times) and "." not in str(times[1]):
         raise Blocked(f"{member} is told in whole seconds, which are longer than was waited")
     if not moved(times):

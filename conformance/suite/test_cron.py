@@ -46,7 +46,7 @@ def test_a_cron_is_found_by_its_thread(given: ThreadsApi, given_crons: Crons, cr
     # The cron that must not be found is made first, so that it is visible once the others are.
     given_crons.create(other)
     made = sorted(given_crons.create(thread)["cron_id"] for _ in range(2))
-    found = _search_once(given, crons, made, thread_id=id_of(thread))
+    found = _search_eventually(given, crons, made, thread_id=id_of(thread))
     assert_equal(found, made, "the crons found by the thread")
 
 
@@ -57,15 +57,19 @@ def test_crons_are_counted_by_their_thread(
     thread, other = given.empty(), given.empty()
     for each in (other, thread, thread):
         given_crons.create(each)
-    assert_equal(_count_once(given, crons, 2, thread_id=id_of(thread)), 2, "the number of crons")
+    assert_equal(
+        _count_eventually(given, crons, 2, thread_id=id_of(thread)), 2, "the number of crons"
+    )
 
 
-def _count_once(given: ThreadsApi, crons: Crons, number: int, **filters: Any) -> Any:
+def _count_eventually(given: ThreadsApi, crons: Crons, number: int, **filters: Any) -> Any:
     """Return the count of crons once it is `number`, or at the deadline."""
     return given.context.eventually(lambda: crons.count(**filters), lambda seen: seen == number)
 
 
-def _search_once(given: ThreadsApi, crons: Crons, ids: list[str], **filters: Any) -> list[str]:
+def _search_eventually(
+    given: ThreadsApi, crons: Crons, ids: list[str], **filters: Any
+) -> list[str]:
     """Return the ids that a search for crons finds once they are `ids`, or at the deadline."""
     wanted = sorted(ids)
     return given.context.eventually(
@@ -114,11 +118,11 @@ def test_a_deleted_cron_is_gone(
     thread = given.empty()
     deleted, kept = given_crons.create(thread), given_crons.create(thread)
     ids, left = [deleted["cron_id"], kept["cron_id"]], [kept["cron_id"]]
-    if _search_once(given, given_crons, ids, thread_id=id_of(thread)) != sorted(ids):
+    if _search_eventually(given, given_crons, ids, thread_id=id_of(thread)) != sorted(ids):
         raise Blocked("the crons are not found before one is deleted", by="CRON-02")
     crons.delete(deleted)
     assert_refused(client.crons.get(deleted["cron_id"]))
-    found = _search_once(given, given_crons, left, thread_id=id_of(thread))
+    found = _search_eventually(given, given_crons, left, thread_id=id_of(thread))
     assert_equal(found, left, "the crons left")
 
 
@@ -176,7 +180,7 @@ def test_the_crons_of_a_deleted_thread_are_gone(
 ) -> None:
     thread = given.empty()
     made = given_crons.create(thread)["cron_id"]
-    if _search_once(given, given_crons, [made], thread_id=id_of(thread)) != [made]:
+    if _search_eventually(given, given_crons, [made], thread_id=id_of(thread)) != [made]:
         raise Blocked("the cron is not found while its thread is there", by="CRON-02")
     given.delete(thread)
     found, number = given.context.eventually(
@@ -192,8 +196,10 @@ def test_the_crons_of_a_deleted_thread_are_gone(
 def test_the_filters_of_a_search_apply_together(
     given: ThreadsApi, given_crons: Crons, crons: Crons, filtered: str
 ) -> None:
-    filters, matching = _told_apart(given, given_crons, filtered)
-    assert_equal(_search_once(given, crons, [matching], **filters), [matching], "the crons found")
+    filters, matching = _create_crons_differing_by(given, given_crons, filtered)
+    assert_equal(
+        _search_eventually(given, crons, [matching], **filters), [matching], "the crons found"
+    )
 
 
 @requires("CRON-13")
@@ -201,20 +207,22 @@ def test_the_filters_of_a_search_apply_together(
 def test_the_filters_of_a_count_apply_together(
     given: ThreadsApi, given_crons: Crons, crons: Crons, filtered: str
 ) -> None:
-    filters, _ = _told_apart(given, given_crons, filtered)
-    assert_equal(_count_once(given, crons, 1, **filters), 1, "the number of crons")
+    filters, _ = _create_crons_differing_by(given, given_crons, filtered)
+    assert_equal(_count_eventually(given, crons, 1, **filters), 1, "the number of crons")
 
 
 @requires("CRON-13")
 def test_crons_are_counted_by_their_metadata_alone(
     given: ThreadsApi, given_crons: Crons, crons: Crons
 ) -> None:
-    filters, _ = _told_apart(given, given_crons, "metadata")
-    number = _count_once(given, crons, 2, metadata=filters["metadata"])
+    filters, _ = _create_crons_differing_by(given, given_crons, "metadata")
+    number = _count_eventually(given, crons, 2, metadata=filters["metadata"])
     assert_equal(number, 2, "the number of crons")
 
 
-def _told_apart(given: ThreadsApi, crons: Crons, by: str) -> tuple[dict[str, Any], str]:
+def _create_crons_differing_by(
+    given: ThreadsApi, crons: Crons, by: str
+) -> tuple[dict[str, Any], str]:
     """Create three crons, of which only the last matches two filters: by thread and by `by`.
 
     Return the two filters and the id of that cron. Each of the others matches one filter only, and

@@ -41,9 +41,9 @@ from conformance.model.history import same_json
 
 _METADATA: dict[str, Any] = {"colour": "red", "size": 3, "deep": {"er": [1, "é"]}}
 #: The conditions that other requirements judge: if their threads differ, the check is blocked.
-_PLAIN = ("prepopulated", "run once")
+_BLOCKING_CONDITIONS = ("prepopulated", "run once")
 #: The members of a thread that are compared; metadata, status and times are judged by others.
-_SHOWN = ("values", "interrupts")
+_COMPARED_MEMBERS = ("values", "interrupts")
 _ANSWER = "an answer after the restart"
 
 
@@ -267,7 +267,7 @@ def test_a_thread_in_any_condition_is_kept(
     restart: Restart,
     conditions: tuple[str, ...],
 ) -> None:
-    plain = make_in_conditions(_PLAIN, given, given_runs)
+    plain = make_in_conditions(_BLOCKING_CONDITIONS, given, given_runs)
     made = make_in_conditions(conditions, given, given_runs)
     before = {
         name: settled_answer(given, partial(_shown_of, given, each.thread))
@@ -287,7 +287,7 @@ def test_a_thread_in_any_condition_is_kept(
 def _shown_of(api: ThreadsApi, thread: Thread) -> dict[str, Any]:
     shown = api.get(thread)
     return {
-        **{name: shown.get(name) for name in _SHOWN},
+        **{name: shown.get(name) for name in _COMPARED_MEMBERS},
         "state": published_members("thread_state", api.state(thread)),
         "history": published_history(api, thread),
     }
@@ -321,7 +321,7 @@ def test_a_thread_that_asks_can_be_resumed(
     thread, answered = given.empty(), given.empty()
     for each in (thread, answered):
         given_runs.run_to_end(each, "interrupter", "question")
-    if not given.state(answered).get("next") or _goes_on(given_runs, given, answered):
+    if not given.state(answered).get("next") or _missing_after_resume(given_runs, given, answered):
         raise Blocked("a thread cannot be resumed before the restart either", by="INTERRUPT-06")
     asks = settled_answer(given, lambda: given.state(thread).get("next"))
     if not asks:
@@ -329,10 +329,10 @@ def test_a_thread_that_asks_can_be_resumed(
     restart(thread)
     if given.state(thread).get("next") != asks:
         raise Blocked("another node is next after the restart", by="DURABLE-05")
-    assert_is(_goes_on(runs, threads, thread), [], "what is missing after the answer")
+    assert_is(_missing_after_resume(runs, threads, thread), [], "what is missing after the answer")
 
 
-def _goes_on(runs: Runs, api: ThreadsApi, thread: Thread) -> list[str]:
+def _missing_after_resume(runs: Runs, api: ThreadsApi, thread: Thread) -> list[str]:
     """Answer the interrupt of a thread; return what is missing if the thread did not continue."""
     runs.resume(thread, "interrupter", _ANSWER)
     state = api.state(thread)

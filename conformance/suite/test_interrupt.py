@@ -30,7 +30,7 @@ from conformance.model.history import same_json
 
 
 @pytest.fixture
-def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
+def interrupted(given: ThreadsApi, given_runs: Runs) -> Thread:
     """Create a thread whose graph was interrupted and waits for an answer."""
     thread = given.empty()
     given_runs.run_to_end(thread, "interrupter", "question")
@@ -38,26 +38,28 @@ def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
 
 
 @pytest.fixture
-def asking_again(given: ThreadsApi, given_runs: Runs, waiting: Thread) -> Thread:
+def interrupted_again(given: ThreadsApi, given_runs: Runs, interrupted: Thread) -> Thread:
     """Return a thread whose interrupt was answered, and that a later run interrupts again."""
-    given_runs.resume(waiting, "interrupter", "the first answer")
-    if (left := given.state(waiting).get("next")) != []:
+    given_runs.resume(interrupted, "interrupter", "the first answer")
+    if (left := given.state(interrupted).get("next")) != []:
         raise Blocked(f"the thread that was answered goes on with {left}", by="INTERRUPT-06")
-    given_runs.run_to_end(waiting, "interrupter", "question again")
-    return waiting
+    given_runs.run_to_end(interrupted, "interrupter", "question again")
+    return interrupted
 
 
 @requires("INTERRUPT-01")
-def test_a_thread_shows_its_interrupts(threads: ThreadsApi, waiting: Thread) -> None:
-    _assert_thread_asks(threads, waiting)
+def test_a_thread_shows_its_interrupts(threads: ThreadsApi, interrupted: Thread) -> None:
+    _assert_thread_is_interrupted(threads, interrupted)
 
 
 @requires("INTERRUPT-01")
-def test_a_thread_shows_its_second_interrupt(threads: ThreadsApi, asking_again: Thread) -> None:
-    _assert_thread_asks(threads, asking_again)
+def test_a_thread_shows_its_second_interrupt(
+    threads: ThreadsApi, interrupted_again: Thread
+) -> None:
+    _assert_thread_is_interrupted(threads, interrupted_again)
 
 
-def _assert_thread_asks(threads: ThreadsApi, thread: Thread) -> None:
+def _assert_thread_is_interrupted(threads: ThreadsApi, thread: Thread) -> None:
     # GET may show the interrupts, like the values, a little after the run.
     shown = threads.context.eventually(
         lambda: _require_interrupts(threads, thread), lambda shown: any(shown.values())
@@ -69,16 +71,16 @@ def _assert_thread_asks(threads: ThreadsApi, thread: Thread) -> None:
 
 
 @requires("INTERRUPT-02")
-def test_a_task_shows_its_interrupts(threads: ThreadsApi, waiting: Thread) -> None:
-    _assert_task_asks(threads.state(waiting))
+def test_a_task_shows_its_interrupts(threads: ThreadsApi, interrupted: Thread) -> None:
+    _assert_task_is_interrupted(threads.state(interrupted))
 
 
 @requires("INTERRUPT-02")
-def test_a_task_shows_its_second_interrupt(threads: ThreadsApi, asking_again: Thread) -> None:
-    _assert_task_asks(threads.state(asking_again))
+def test_a_task_shows_its_second_interrupt(threads: ThreadsApi, interrupted_again: Thread) -> None:
+    _assert_task_is_interrupted(threads.state(interrupted_again))
 
 
-def _assert_task_asks(state: State) -> None:
+def _assert_task_is_interrupted(state: State) -> None:
     asking = [task for task in state.get("tasks") or [] if task.get("interrupts")]
     assert_that(len(asking) == 1, "one task that asked", state.get("tasks"))
     asked = interrupts_in(state)
@@ -103,28 +105,28 @@ def test_a_state_shows_its_interrupts(
 
 @requires("INTERRUPT-04")
 def test_interrupts_are_told_by_task(
-    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, interrupted: Thread
 ) -> None:
-    _assert_told_by_task(given, threads, waiting)
+    _assert_grouped_by_task(given, threads, interrupted)
 
 
 @requires("INTERRUPT-04")
 def test_second_interrupts_are_told_by_task(
-    given: ThreadsApi, threads: ThreadsApi, asking_again: Thread
+    given: ThreadsApi, threads: ThreadsApi, interrupted_again: Thread
 ) -> None:
-    _assert_told_by_task(given, threads, asking_again)
+    _assert_grouped_by_task(given, threads, interrupted_again)
 
 
-def _assert_told_by_task(given: ThreadsApi, threads: ThreadsApi, waiting: Thread) -> None:
+def _assert_grouped_by_task(given: ThreadsApi, threads: ThreadsApi, interrupted: Thread) -> None:
     by_task = {
         str(task.get("id")): as_list(task["interrupts"])
-        for task in given.state(waiting).get("tasks") or []
+        for task in given.state(interrupted).get("tasks") or []
         if task.get("interrupts")
     }
     require_some([by_task], "no task of the state shows an interrupt")
 
     def read() -> tuple[dict[str, Any], dict[str, Any]]:
-        shown = interrupts_by_key(_require_interrupts(threads, waiting))
+        shown = interrupts_by_key(_require_interrupts(threads, interrupted))
         asked = {name: under for name, under in shown.items() if under}
         # The value of an interrupt is published; other members are compared if both show them.
         both = {name: members_of_both(asked.get(name, []), each) for name, each in by_task.items()}
@@ -139,10 +141,10 @@ def _assert_told_by_task(given: ThreadsApi, threads: ThreadsApi, waiting: Thread
 @requires("INTERRUPT-05")
 @pytest.mark.parametrize("answer", ["by all means", {"sure": ["as", 1]}], ids=["text", "object"])
 def test_the_answer_reaches_the_node(
-    given: ThreadsApi, runs: Runs, waiting: Thread, answer: object
+    given: ThreadsApi, runs: Runs, interrupted: Thread, answer: object
 ) -> None:
-    runs.resume(waiting, "interrupter", answer)
-    _assert_answered(given.state(waiting), answer)
+    runs.resume(interrupted, "interrupter", answer)
+    _assert_answered(given.state(interrupted), answer)
 
 
 @requires("INTERRUPT-05")
@@ -180,17 +182,19 @@ def test_answers_that_say_little_reach_the_node(
 
 @requires("INTERRUPT-05")
 def test_the_second_answer_reaches_the_node(
-    given: ThreadsApi, runs: Runs, asking_again: Thread
+    given: ThreadsApi, runs: Runs, interrupted_again: Thread
 ) -> None:
-    runs.resume(asking_again, "interrupter", "another answer")
-    _assert_answered(given.state(asking_again), "another answer")
+    runs.resume(interrupted_again, "interrupter", "another answer")
+    _assert_answered(given.state(interrupted_again), "another answer")
 
 
 @requires("INTERRUPT-15")
-def test_an_interrupt_is_answered_by_its_id(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
-    asked = id_of_the_interrupt(given.state(waiting))
-    runs.resume(waiting, "interrupter", {asked: "by its id"})
-    state = given.state(waiting)
+def test_an_interrupt_is_answered_by_its_id(
+    given: ThreadsApi, runs: Runs, interrupted: Thread
+) -> None:
+    asked = id_of_the_interrupt(given.state(interrupted))
+    runs.resume(interrupted, "interrupter", {asked: "by its id"})
+    state = given.state(interrupted)
     _assert_answered(state, "by its id")
     told = str(message_contents(state)[-1])
     assert_that(asked not in told, "the answer without the id of the interrupt", told)
@@ -198,38 +202,38 @@ def test_an_interrupt_is_answered_by_its_id(given: ThreadsApi, runs: Runs, waiti
 
 @requires("INTERRUPT-06")
 def test_an_answered_interrupt_is_gone(
-    threads: ThreadsApi, given_runs: Runs, waiting: Thread, context: CheckContext
+    threads: ThreadsApi, given_runs: Runs, interrupted: Thread, context: CheckContext
 ) -> None:
-    given_runs.resume(waiting, "interrupter", "yes")
+    given_runs.resume(interrupted, "interrupter", "yes")
     shown = context.eventually(
-        lambda: interrupts_by_key(threads.get(waiting).get("interrupts")),
+        lambda: interrupts_by_key(threads.get(interrupted).get("interrupts")),
         lambda interrupts: not any(interrupts.values()),
     )
     assert_that(not any(shown.values()), "no interrupts on the thread", shown)
-    state = threads.state(waiting)
+    state = threads.state(interrupted)
     assert_equal(interrupts_in(state), [], "the interrupts of the tasks")
     assert_equal(state.get("next"), [], "next")
 
 
 @requires("INTERRUPT-07")
-def test_resuming_may_update_the_state(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
+def test_resuming_may_update_the_state(given: ThreadsApi, runs: Runs, interrupted: Thread) -> None:
     update = {"messages": [{"type": "human", "content": "and note this"}]}
-    runs.resume(waiting, "interrupter", "yes", update=update)
-    said = message_contents(given.state(waiting))
+    runs.resume(interrupted, "interrupter", "yes", update=update)
+    said = message_contents(given.state(interrupted))
     assert_that("and note this" in said, "the message of the update", said)
 
 
 @requires("INTERRUPT-08")
 def test_a_copy_has_the_identical_history(
-    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, interrupted: Thread
 ) -> None:
-    copy = threads.copy(waiting)
-    assert_identical_history(threads.history(copy), given.history(waiting))
+    copy = threads.copy(interrupted)
+    assert_identical_history(threads.history(copy), given.history(interrupted))
 
 
 @requires("INTERRUPT-09")
-def test_a_copy_is_interrupted(given: ThreadsApi, threads: ThreadsApi, waiting: Thread) -> None:
-    copy = given.copy(waiting)
+def test_a_copy_is_interrupted(given: ThreadsApi, threads: ThreadsApi, interrupted: Thread) -> None:
+    copy = given.copy(interrupted)
     shown = given.context.eventually(
         lambda: threads.get(copy).get("status"), lambda status: status == "interrupted"
     )
@@ -238,13 +242,13 @@ def test_a_copy_is_interrupted(given: ThreadsApi, threads: ThreadsApi, waiting: 
 
 @requires("INTERRUPT-10")
 def test_a_copy_shows_the_interrupts(
-    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, interrupted: Thread
 ) -> None:
     expected = given.context.eventually(
-        lambda: given.get(waiting).get("interrupts"), lambda shown: shown is None or bool(shown)
+        lambda: given.get(interrupted).get("interrupts"), lambda shown: shown is None or bool(shown)
     )
     require_some([expected], "the source shows no interrupts")
-    copy = given.copy(waiting)
+    copy = given.copy(interrupted)
     shown = given.context.eventually(
         lambda: threads.get(copy).get("interrupts"), lambda shown: same_json(shown, expected)
     )
@@ -252,23 +256,23 @@ def test_a_copy_shows_the_interrupts(
 
 
 @requires("INTERRUPT-11")
-def test_a_copy_resumes_on_its_own(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
-    copy = given.copy(waiting)
+def test_a_copy_resumes_on_its_own(given: ThreadsApi, runs: Runs, interrupted: Thread) -> None:
+    copy = given.copy(interrupted)
     runs.resume(copy, "interrupter", "the copy's own")
     _assert_answered(given.state(copy), "the copy's own")
 
 
 @requires("INTERRUPT-12")
 def test_resuming_a_copy_leaves_the_original(
-    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, runs: Runs, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, runs: Runs, interrupted: Thread
 ) -> None:
-    copy = given.copy(waiting)
+    copy = given.copy(interrupted)
     assert_untouched(
-        threads, waiting, lambda: given_runs.resume(copy, "interrupter", "the copy's own")
+        threads, interrupted, lambda: given_runs.resume(copy, "interrupter", "the copy's own")
     )
-    runs.resume(waiting, "interrupter", "the original's")
-    _assert_answered(given.state(waiting), "the original's")
-    said = message_contents(given.state(waiting))
+    runs.resume(interrupted, "interrupter", "the original's")
+    _assert_answered(given.state(interrupted), "the original's")
+    said = message_contents(given.state(interrupted))
     assert_that(not any("copy" in str(each) for each in said), "nothing of the copy", said)
 
 
@@ -278,7 +282,7 @@ def test_a_run_can_stop_before_a_node(
 ) -> None:
     nodes = slow_nodes(given, given_runs)
     thread = given.empty()
-    _run_to_stop(
+    _run_and_wait(
         given, client, thread, given_runs.body("slow", seconds=0, interrupt_before=[nodes[1]])
     )
     state = given.state(thread)
@@ -294,7 +298,7 @@ def test_a_run_can_stop_after_a_node(
 ) -> None:
     nodes = slow_nodes(given, given_runs)
     thread = given.empty()
-    _run_to_stop(
+    _run_and_wait(
         given, client, thread, given_runs.body("slow", seconds=0, interrupt_after=[nodes[0]])
     )
     state = given.state(thread)
@@ -309,7 +313,7 @@ def test_a_run_goes_on_before_the_node(
 ) -> None:
     thread, stopped, whole = _stopped(given, given_runs, "interrupt_before")
     run_by_way(way, given_runs, runs, thread, runs.without_input("slow"))
-    _assert_went_on(given.state(thread), stopped, whole)
+    _assert_continued(given.state(thread), stopped, whole)
 
 
 @requires("INTERRUPT-17")
@@ -317,7 +321,7 @@ def test_a_run_goes_on_after_the_node(given: ThreadsApi, given_runs: Runs, runs:
     thread, stopped, whole = _stopped(given, given_runs, "interrupt_after")
     # An input of null is published, and the JavaScript SDK sends it.
     runs.run_by("wait", thread, runs.without_input("slow", input=None))
-    _assert_went_on(given.state(thread), stopped, whole)
+    _assert_continued(given.state(thread), stopped, whole)
 
 
 @requires("INTERRUPT-18")
@@ -340,7 +344,7 @@ def test_a_run_goes_on_from_a_checkpoint(
     made = checkpoint_id_of(state)
     assert_that(made not in history.checkpoint_ids(), "a state that the run made", made)
     whole = len(message_contents(history.states[0]))
-    _assert_went_on(state, message_contents(middle), whole)
+    _assert_continued(state, message_contents(middle), whole)
 
 
 @requires("INTERRUPT-19")
@@ -380,7 +384,7 @@ def _stopped(given: ThreadsApi, given_runs: Runs, *options: str) -> tuple[Thread
     return thread, message_contents(state), len(message_contents(history.states[0]))
 
 
-def _assert_went_on(state: State, before: list[Any], whole: int) -> None:
+def _assert_continued(state: State, before: list[Any], whole: int) -> None:
     """Assert that a state is that of a finished run that continued from the messages `before`.
 
     `whole` is the number of messages after a run that is not stopped: a run that begins again has
@@ -393,7 +397,7 @@ def _assert_went_on(state: State, before: list[Any], whole: int) -> None:
     assert_that(len(said) == whole, f"{whole} messages, as of a run that is not stopped", said)
 
 
-def _run_to_stop(
+def _run_and_wait(
     given: ThreadsApi, client: ThreadsClient, thread: Thread, body: dict[str, Any]
 ) -> None:
     given.ensure_success(client.run_wait(id_of(thread), body), thread)

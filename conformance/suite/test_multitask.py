@@ -16,7 +16,7 @@ from conformance.deployment.client import Answer, ThreadsClient
 #: judged by MULTITASK-01 to -07.
 ANSWERED = pytest.mark.parametrize("way", ["wait", "stream"])
 #: Seconds until a delayed run begins: more than any check lasts.
-_FAR_S = 600.0
+_DELAY_S = 600.0
 
 
 @requires("MULTITASK-01")
@@ -296,7 +296,7 @@ def _require_under_way(given_runs: Runs, run: Run) -> None:
 
 def _start_delayed(given_runs: Runs, thread: Thread) -> Run:
     """Start a run that does not begin while the check lasts; `Blocked` if it is not pending."""
-    run = given_runs.start(thread, "agent", after_seconds=_FAR_S)
+    run = given_runs.start(thread, "agent", after_seconds=_DELAY_S)
     if (shown := given_runs.status(run)) != "pending":
         raise Blocked(f"a run with after_seconds is {shown}", by="RUN-CONTROL-15")
     return run

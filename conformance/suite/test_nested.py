@@ -27,7 +27,7 @@ from conformance.deployment.client import ThreadsClient
 
 
 @pytest.fixture
-def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
+def interrupted(given: ThreadsApi, given_runs: Runs) -> Thread:
     """Create a thread whose subgraph was interrupted and waits for an answer."""
     thread = given.empty()
     given_runs.run_to_end(thread, "nested", "question")
@@ -35,19 +35,20 @@ def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
 
 
 @requires("NESTED-01")
-def test_the_interrupt_reaches_the_thread(threads: ThreadsApi, waiting: Thread) -> None:
+def test_the_interrupt_reaches_the_thread(threads: ThreadsApi, interrupted: Thread) -> None:
     # `interrupts` is optional, as published, and may be shown a little after the run.
     shown = threads.context.eventually(
-        lambda: threads.get(waiting).get("interrupts"), lambda shown: shown is None or bool(shown)
+        lambda: threads.get(interrupted).get("interrupts"),
+        lambda shown: shown is None or bool(shown),
     )
     assert_that(shown is None or bool(shown), "interrupts on the thread", shown)
-    asking = [task for task in _tasks(threads.state(waiting)) if task.get("interrupts")]
+    asking = [task for task in _tasks(threads.state(interrupted)) if task.get("interrupts")]
     assert_equal(len(asking), 1, "the number of tasks that asked")
 
 
 @requires("NESTED-02")
-def test_the_state_may_include_the_subgraph(threads: ThreadsApi, waiting: Thread) -> None:
-    state = threads.state(waiting, subgraphs="true")
+def test_the_state_may_include_the_subgraph(threads: ThreadsApi, interrupted: Thread) -> None:
+    state = threads.state(interrupted, subgraphs="true")
     _assert_includes_the_subgraph(state, ["question"])
 
 
@@ -66,23 +67,23 @@ def _assert_includes_the_subgraph(state: State, said: list[Any]) -> None:
 
 @requires("CHECKPOINT-13")
 def test_the_state_at_a_checkpoint_may_include_the_subgraph(
-    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, interrupted: Thread
 ) -> None:
-    newest = _newest_state(given, waiting)
-    state = threads.state_at(waiting, checkpoint_id_of(newest), subgraphs="true")
+    newest = _newest_state(given, interrupted)
+    state = threads.state_at(interrupted, checkpoint_id_of(newest), subgraphs="true")
     _require_tasks(state)
     _assert_includes_the_subgraph(state, message_contents(newest))
 
 
 @requires("CHECKPOINT-POST-04")
 def test_the_state_posted_for_may_include_the_subgraph(
-    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, interrupted: Thread
 ) -> None:
-    newest = _newest_state(given, waiting)
+    newest = _newest_state(given, interrupted)
     checkpoint = {"checkpoint_id": checkpoint_id_of(newest), "checkpoint_ns": ""}
     body = {"checkpoint": checkpoint, "subgraphs": True}
-    answer = client.post_state_at_checkpoint(id_of(waiting), body)
-    state = threads.object_of(answer, waiting)
+    answer = client.post_state_at_checkpoint(id_of(interrupted), body)
+    state = threads.object_of(answer, interrupted)
     _require_tasks(state)
     _assert_includes_the_subgraph(state, message_contents(newest))
 
@@ -101,20 +102,22 @@ def _newest_state(given: ThreadsApi, thread: Thread) -> State:
 
 
 @requires("NESTED-03")
-def test_the_subgraph_is_left_out_unless_asked_for(threads: ThreadsApi, waiting: Thread) -> None:
-    tasks = _tasks(threads.state(waiting))
+def test_the_subgraph_is_left_out_unless_asked_for(
+    threads: ThreadsApi, interrupted: Thread
+) -> None:
+    tasks = _tasks(threads.state(interrupted))
     assert_that(bool(tasks) and not any(task.get("state") for task in tasks), "no state", tasks)
 
 
 @requires("NESTED-04")
 def test_a_subgraph_has_a_state_of_its_own(
-    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, interrupted: Thread
 ) -> None:
-    expected = _require_subgraph_state(given, waiting)
+    expected = _require_subgraph_state(given, interrupted)
     answer = client.post_state_at_checkpoint(
-        id_of(waiting), {"checkpoint": _subgraph_checkpoint(given, waiting)}
+        id_of(interrupted), {"checkpoint": _subgraph_checkpoint(given, interrupted)}
     )
-    shown = threads.object_of(answer, waiting)
+    shown = threads.object_of(answer, interrupted)
     parts = ("values", "next")
     assert_equal(
         {name: shown.get(name) for name in parts},
@@ -125,56 +128,62 @@ def test_a_subgraph_has_a_state_of_its_own(
 
 @requires("NESTED-05")
 def test_a_subgraph_has_a_history_of_its_own(
-    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, interrupted: Thread
 ) -> None:
-    expected = _require_subgraph_state(given, waiting)
-    page = threads.post_page(waiting, checkpoint=_subgraph_checkpoint(given, waiting), limit=1000)
+    expected = _require_subgraph_state(given, interrupted)
+    page = threads.post_page(
+        interrupted, checkpoint=_subgraph_checkpoint(given, interrupted), limit=1000
+    )
     newest = [state.get("next") for state in page[:1]]
     assert_equal(newest, [expected.get("next")], "next in the newest state of the subgraph")
-    outer = set(given.history(waiting).checkpoint_ids())
+    outer = set(given.history(interrupted).checkpoint_ids())
     ids = [checkpoint_id_of(state) for state in page]
     assert_that(not outer.intersection(ids), "no state of the graph around it", ids)
 
 
 @requires("NESTED-06")
-def test_the_answer_reaches_the_subgraph(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
-    runs.resume(waiting, "nested", "by all means")
-    _assert_answered(given.state(waiting), "by all means")
+def test_the_answer_reaches_the_subgraph(
+    given: ThreadsApi, runs: Runs, interrupted: Thread
+) -> None:
+    runs.resume(interrupted, "nested", "by all means")
+    _assert_answered(given.state(interrupted), "by all means")
 
 
 @requires("NESTED-07")
 def test_a_copy_has_the_identical_history(
-    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, interrupted: Thread
 ) -> None:
-    copy = threads.copy(waiting)
-    assert_identical_history(threads.history(copy), given.history(waiting))
+    copy = threads.copy(interrupted)
+    assert_identical_history(threads.history(copy), given.history(interrupted))
 
 
 @requires("NESTED-08")
 def test_a_copy_has_the_state_of_the_subgraph(
-    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, interrupted: Thread
 ) -> None:
-    source = given.state(waiting, subgraphs="true")
-    _require_subgraph_state(given, waiting)
-    copy = given.copy(waiting)
-    shown = masked_state(threads.state(copy, subgraphs="true"), id_of(copy), id_of(waiting))
-    assert_equal(shown, masked_state(source, id_of(waiting)), "the state of the copy")
+    source = given.state(interrupted, subgraphs="true")
+    _require_subgraph_state(given, interrupted)
+    copy = given.copy(interrupted)
+    shown = masked_state(threads.state(copy, subgraphs="true"), id_of(copy), id_of(interrupted))
+    assert_equal(shown, masked_state(source, id_of(interrupted)), "the state of the copy")
 
 
 @requires("NESTED-09")
 def test_a_copy_resumes_its_own_subgraph(
-    given: ThreadsApi, threads: ThreadsApi, runs: Runs, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, runs: Runs, interrupted: Thread
 ) -> None:
-    copy = given.copy(waiting)
-    assert_untouched(threads, waiting, lambda: runs.resume(copy, "nested", "the copy's own"))
+    copy = given.copy(interrupted)
+    assert_untouched(threads, interrupted, lambda: runs.resume(copy, "nested", "the copy's own"))
     _assert_answered(given.state(copy), "the copy's own")
 
 
 @requires("NESTED-11")
-def test_an_interrupt_is_answered_by_its_id(given: ThreadsApi, runs: Runs, waiting: Thread) -> None:
-    asked = id_of_the_interrupt(given.state(waiting))
-    runs.resume(waiting, "nested", {asked: "by its id"})
-    state = given.state(waiting)
+def test_an_interrupt_is_answered_by_its_id(
+    given: ThreadsApi, runs: Runs, interrupted: Thread
+) -> None:
+    asked = id_of_the_interrupt(given.state(interrupted))
+    runs.resume(interrupted, "nested", {asked: "by its id"})
+    state = given.state(interrupted)
     _assert_answered(state, "by its id")
     told = str(message_contents(state)[-1])
     assert_that(asked not in told, "the answer without the id of the interrupt", told)
@@ -182,27 +191,27 @@ def test_an_interrupt_is_answered_by_its_id(given: ThreadsApi, runs: Runs, waiti
 
 @requires("NESTED-12")
 def test_a_subgraph_is_resumed_at_the_newest_checkpoint(
-    given: ThreadsApi, runs: Runs, waiting: Thread
+    given: ThreadsApi, runs: Runs, interrupted: Thread
 ) -> None:
-    newest_id = checkpoint_id_of(_newest_state(given, waiting))
+    newest_id = checkpoint_id_of(_newest_state(given, interrupted))
     newest = {"checkpoint_id": newest_id, "checkpoint_ns": ""}
     body = runs.without_input("nested", command={"resume": "by all means"}, checkpoint=newest)
-    runs.run_by("wait", waiting, body)
-    _assert_answered(given.state(waiting), "by all means")
+    runs.run_by("wait", interrupted, body)
+    _assert_answered(given.state(interrupted), "by all means")
 
 
 @requires("NESTED-13")
 def test_a_finished_subgraph_keeps_its_history(
-    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, interrupted: Thread
 ) -> None:
-    checkpoint = _subgraph_checkpoint(given, waiting)
-    before = _subgraph_ids(given, waiting, checkpoint)
-    given_runs.resume(waiting, "nested", "by all means")
-    end = given.state(waiting)
+    checkpoint = _subgraph_checkpoint(given, interrupted)
+    before = _subgraph_ids(given, interrupted, checkpoint)
+    given_runs.resume(interrupted, "nested", "by all means")
+    end = given.state(interrupted)
     last = message_contents(end)[-1:]
     if end.get("next") != [] or len(message_contents(end)) < 2:
         raise Blocked("the thread does not go on to its end", by="NESTED-06")
-    page = threads.post_page(waiting, checkpoint=checkpoint, limit=1000)
+    page = threads.post_page(interrupted, checkpoint=checkpoint, limit=1000)
     ids = [checkpoint_id_of(state) for state in page]
     assert_that(before <= set(ids), f"the states {sorted(before)}, which were there before", ids)
     said = [message_contents(state)[-1:] for state in page]
@@ -211,11 +220,11 @@ def test_a_finished_subgraph_keeps_its_history(
 
 @requires("NESTED-14")
 def test_parents_are_in_the_subgraph(
-    given: ThreadsApi, threads: ThreadsApi, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, interrupted: Thread
 ) -> None:
-    checkpoint = _subgraph_checkpoint(given, waiting)
-    _subgraph_ids(given, waiting, checkpoint)
-    page = threads.post_page(waiting, checkpoint=checkpoint, limit=1000)
+    checkpoint = _subgraph_checkpoint(given, interrupted)
+    _subgraph_ids(given, interrupted, checkpoint)
+    page = threads.post_page(interrupted, checkpoint=checkpoint, limit=1000)
     parents = [state.get("parent_checkpoint") for state in page]
     shown = [
         parent["checkpoint_ns"]
@@ -229,18 +238,18 @@ def test_parents_are_in_the_subgraph(
 
 @requires("NESTED-15")
 def test_each_state_of_a_subgraph_can_be_read(
-    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, waiting: Thread
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient, interrupted: Thread
 ) -> None:
-    checkpoint = _subgraph_checkpoint(given, waiting)
-    page = given.post_page(waiting, checkpoint=checkpoint, limit=1000)
+    checkpoint = _subgraph_checkpoint(given, interrupted)
+    page = given.post_page(interrupted, checkpoint=checkpoint, limit=1000)
     if len(page) < 2:
         raise Blocked("the history of the subgraph holds fewer than two states", by="NESTED-05")
-    newest = client.post_state_at_checkpoint(id_of(waiting), {"checkpoint": checkpoint})
-    given.ensure_success(newest, waiting)
+    newest = client.post_state_at_checkpoint(id_of(interrupted), {"checkpoint": checkpoint})
+    given.ensure_success(newest, interrupted)
     for entry in page:
         body = {"checkpoint": {**checkpoint, "checkpoint_id": checkpoint_id_of(entry)}}
-        answer = client.post_state_at_checkpoint(id_of(waiting), body)
-        state = threads.object_of(answer, waiting)
+        answer = client.post_state_at_checkpoint(id_of(interrupted), body)
+        state = threads.object_of(answer, interrupted)
         for name in ("values", "next"):
             if name in entry:
                 assert_equal(state.get(name), entry[name], name)

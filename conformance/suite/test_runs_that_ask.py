@@ -24,7 +24,7 @@ _OUTPUT_IS = {"wait": "RUN-11", "join": "RUN-CONTROL-10", "stateless": "STATELES
 
 
 @pytest.fixture
-def waiting(given: ThreadsApi, given_runs: Runs) -> Thread:
+def interrupted(given: ThreadsApi, given_runs: Runs) -> Thread:
     """Create a thread whose graph was interrupted and waits for an answer."""
     return _waiting(given, given_runs)
 
@@ -75,17 +75,17 @@ def test_a_text_is_no_question(given: ThreadsApi, given_runs: Runs, client: Thre
 
 @requires("INTERRUPT-26")
 def test_a_run_without_an_answer_answers_nothing(
-    given: ThreadsApi, given_runs: Runs, client: ThreadsClient, waiting: Thread
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient, interrupted: Thread
 ) -> None:
-    _answered_once(given, given_runs, waiting)
-    given_runs.run_to_end(waiting, "interrupter", "question again")
-    before = given.state(waiting)
+    _answered_once(given, given_runs, interrupted)
+    given_runs.run_to_end(interrupted, "interrupter", "question again")
+    before = given.state(interrupted)
     if not before.get("next"):
         raise Blocked("the thread does not ask again", by="INTERRUPT-02")
-    answer = client.run_wait(id_of(waiting), given_runs.without_input("interrupter"))
+    answer = client.run_wait(id_of(interrupted), given_runs.without_input("interrupter"))
     if answer.status >= 500:
-        given.ensure_success(answer, waiting)
-    after = given.state(waiting)
+        given.ensure_success(answer, interrupted)
+    after = given.state(interrupted)
     said = {"next": after.get("next"), "messages": message_contents(after)}
     assert_equal(
         said,
@@ -96,10 +96,10 @@ def test_a_run_without_an_answer_answers_nothing(
 
 @requires("INTERRUPT-27")
 def test_an_object_of_hexadecimal_keys_arrives_whole(
-    given: ThreadsApi, runs: Runs, waiting: Thread
+    given: ThreadsApi, runs: Runs, interrupted: Thread
 ) -> None:
-    runs.resume(waiting, "interrupter", {_LIKE_AN_ID: "under a hash"})
-    said = message_contents(given.state(waiting))
+    runs.resume(interrupted, "interrupter", {_LIKE_AN_ID: "under a hash"})
+    said = message_contents(given.state(interrupted))
     last = str(said[-1]) if said else ""
     holds = _LIKE_AN_ID in last and "under a hash" in last
     assert_that(holds, f"a last message with {_LIKE_AN_ID!r} and its value", said)
@@ -107,26 +107,26 @@ def test_an_object_of_hexadecimal_keys_arrives_whole(
 
 @requires("INTERRUPT-28")
 def test_each_of_several_questions_is_answered(
-    given: ThreadsApi, given_runs: Runs, runs: Runs, waiting: Thread
+    given: ThreadsApi, given_runs: Runs, runs: Runs, interrupted: Thread
 ) -> None:
-    ids = _asked_twice(given, given_runs, waiting)
+    ids = _asked_twice(given, given_runs, interrupted)
     assert_that(len(set(ids)) == len(ids), "ids that differ", ids)
-    runs.resume(waiting, "interrupter", {ids[0]: "answer one", ids[1]: "answer two"})
-    _assert_both_answered(given.state(waiting), ids)
+    runs.resume(interrupted, "interrupter", {ids[0]: "answer one", ids[1]: "answer two"})
+    _assert_both_answered(given.state(interrupted), ids)
 
 
 @requires("INTERRUPT-29")
 def test_several_questions_are_answered_one_by_one(
-    given: ThreadsApi, given_runs: Runs, runs: Runs, waiting: Thread
+    given: ThreadsApi, given_runs: Runs, runs: Runs, interrupted: Thread
 ) -> None:
-    ids = _asked_twice(given, given_runs, waiting)
+    ids = _asked_twice(given, given_runs, interrupted)
     if len(set(ids)) < len(ids):
         raise Blocked("both questions have the same id", by="INTERRUPT-28")
     # The later interrupt is answered first, so that answers come in another order than interrupts.
-    left = interrupts_answered(runs.resume(waiting, "interrupter", {ids[1]: "answer one"}))
+    left = interrupts_answered(runs.resume(interrupted, "interrupter", {ids[1]: "answer one"}))
     assert_equal([each.get("id") for each in left], [ids[0]], "the interrupts that are left")
-    runs.resume(waiting, "interrupter", {ids[0]: "answer two"})
-    _assert_both_answered(given.state(waiting), ids)
+    runs.resume(interrupted, "interrupter", {ids[0]: "answer two"})
+    _assert_both_answered(given.state(interrupted), ids)
 
 
 def _assert_asks(answer: Any, state: State) -> None:
@@ -186,30 +186,30 @@ def _output(
     return output, message_contents(given.state(thread))
 
 
-def _answered_once(given: ThreadsApi, given_runs: Runs, waiting: Thread) -> str:
+def _answered_once(given: ThreadsApi, given_runs: Runs, interrupted: Thread) -> str:
     """Answer the interrupt of a thread, and return the node that was interrupted."""
-    asking = given.state(waiting).get("next") or []
-    given_runs.resume(waiting, "interrupter", "the first answer")
-    if (left := given.state(waiting).get("next")) != []:
+    asking = given.state(interrupted).get("next") or []
+    given_runs.resume(interrupted, "interrupter", "the first answer")
+    if (left := given.state(interrupted).get("next")) != []:
         raise Blocked(f"the thread that was answered goes on with {left}", by="INTERRUPT-06")
     if len(asking) != 1:
         raise Blocked(f"the thread that asks has the nodes {asking} next", by="INTERRUPT-02")
     return str(asking[0])
 
 
-def _asked_twice(given: ThreadsApi, given_runs: Runs, waiting: Thread) -> list[str]:
+def _asked_twice(given: ThreadsApi, given_runs: Runs, interrupted: Thread) -> list[str]:
     """Interrupt two tasks of the interrupting node at the same time; return both interrupt ids.
 
     The ids are taken from the answer of wait: no source says whether the state shows the tasks
     that a command sends before they end.
     """
-    node = _answered_once(given, given_runs, waiting)
+    node = _answered_once(given, given_runs, interrupted)
     sent = [
         {"node": node, "input": {"messages": [{"type": "human", "content": text}]}}
         for text in ("question one", "question two")
     ]
     body = given_runs.without_input("interrupter", command={"goto": sent})
-    answer = given.ensure_success(given.client.run_wait(id_of(waiting), body), waiting).body
+    answer = given.ensure_success(given.client.run_wait(id_of(interrupted), body), interrupted).body
     asked = [each.get("id") for each in interrupts_answered(answer)]
     if len(asked) != 2 or not all(isinstance(each, str) for each in asked):
         raise Blocked(f"wait answers no two interrupts with ids, but {asked}")
