@@ -123,7 +123,7 @@ class Intruder:
 
 
 @contextmanager
-def intruder(
+def intruder_with(
     kind: str, connection: Connection, settings: Settings, given: ThreadsApi
 ) -> Iterator[Intruder]:
     """Yield an intruder with a `none`, `wrong` or `cut` credential, and a thread to try it on."""

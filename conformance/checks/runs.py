@@ -21,6 +21,8 @@ from conformance.parallel import start, wait_for
 
 #: The ways to run a graph on a thread to its end.
 WAYS = ("wait", "stream", "background")
+#: The requirement that a run leaves states in the history, by the way in which it is made.
+STATES_REQUIREMENT_BY_WAY = {"wait": "RUN-01", "stream": "RUN-02", "background": "RUN-03"}
 #: Statuses of a run that has not ended.
 NOT_ENDED = ("pending", "running")
 #: The duration, in seconds, of a slow run that must still be running when a check stops it.

@@ -8,11 +8,8 @@ from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import run_together
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import Runs, message_contents
+from conformance.checks.runs import STATES_REQUIREMENT_BY_WAY, Runs, message_contents
 from conformance.checks.views import State, Thread
-
-#: The requirement that a run leaves states, by the way in which the run is made.
-_LEFT_BY = {"wait": "RUN-01", "stream": "RUN-02", "background": "RUN-03"}
 
 
 @requires("INTERRUPT-20")
@@ -71,5 +68,5 @@ def _stopped(
     run_by_way(way, given_runs, runs, thread, given_runs.body("slow", seconds=0, **stops))
     state = given.state(thread)
     left = (state.get("next"), message_contents(state))
-    require_some(left, "the run leaves no state", _LEFT_BY[way])
+    require_some(left, "the run leaves no state", STATES_REQUIREMENT_BY_WAY[way])
     return thread, state

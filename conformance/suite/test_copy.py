@@ -34,7 +34,7 @@ MORE_THAN_A_HUNDRED = 105
 #: Letters of three scripts, marks beyond the first 65,536 characters, controls, and spaces.
 _TEXTS = ("Grüße, мир, 世界", "👩‍👩‍👧 e\u0301", "\u202eabc\u2028\t\\\"'", "  two  spaces  ")
 #: The number of state updates with which a thread is continued.
-WRITES = 5
+CONTINUING_UPDATES = 5
 
 _WAYS_TO_CONTINUE = pytest.mark.parametrize("way", ["update", "run"])
 
@@ -376,7 +376,7 @@ def _continue(given: ThreadsApi, thread: Thread, way: str) -> None:
         given.run(thread, 7)
         return
     # Data that copy and source wrongly share may show only after several writes.
-    for number in range(7, 7 + WRITES):
+    for number in range(7, 7 + CONTINUING_UPDATES):
         given.append(thread, number)
 
 

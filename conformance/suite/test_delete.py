@@ -111,9 +111,9 @@ def test_a_thread_anew_has_no_trace(given: ThreadsApi, threads: ThreadsApi) -> N
     old = _checkpoint_ids(given, gone)
     given.delete(gone)
     twin = given.empty()
-    anew = _create_again(given, gone, metadata={"new": True})
+    recreated = _create_again(given, gone, metadata={"new": True})
     sent = {**given.client.tag, **given.context.tag, "new": True}
-    shown = threads.get(anew)
+    shown = threads.get(recreated)
     assert_equal(kept_metadata(shown, {**sent, "old": True}), sent, "the metadata of old and new")
     # Another empty thread shows which values an empty thread has.
     assert_equal(shown.get("values"), given.get(twin).get("values"), "values, as of a new thread")
@@ -121,16 +121,16 @@ def test_a_thread_anew_has_no_trace(given: ThreadsApi, threads: ThreadsApi) -> N
     fresh = given.client.state(id_of(twin))
     if fresh.ok:
         expected = given.object_of(fresh, twin).get("values")
-        values = threads.state(anew).get("values")
+        values = threads.state(recreated).get("values")
         assert_equal(values, expected, "the state's values, as of a new thread")
     else:
         expected = None
-        assert_refused(threads.client.state(id_of(anew)))
+        assert_refused(threads.client.state(id_of(recreated)))
     if not old:
         return  # no history is offered in which old states could be left
-    left = _checkpoint_ids(threads, anew)
+    left = _checkpoint_ids(threads, recreated)
     assert_that(not set(left) & set(old), "no state of the old history", left)
-    at_checkpoint = given.client.state_at_checkpoint(id_of(anew), old[0])
+    at_checkpoint = given.client.state_at_checkpoint(id_of(recreated), old[0])
     values = at_checkpoint.body.get("values") if isinstance(at_checkpoint.body, dict) else None
     empty = values in (None, expected)
     assert_that(empty, "nothing at the old checkpoint", at_checkpoint.text)
@@ -144,15 +144,15 @@ def test_a_run_on_a_thread_anew_begins_with_nothing(
     given.run(gone, 1)
     old = _checkpoint_ids(given, gone)
     given.delete(gone)
-    anew = _create_again(given, gone)
+    recreated = _create_again(given, gone)
     twin = given.empty()
-    for thread in (anew, twin):
+    for thread in (recreated, twin):
         given.run(thread, 2)
-    left = _checkpoint_ids(threads, anew) if old else []
+    left = _checkpoint_ids(threads, recreated) if old else []
     assert_that(not set(left) & set(old), "no state of the old history", left)
     expected = _input_messages(given.state(twin), graph)
     require_some(expected, "what the inputs said is in no state")
-    assert_equal(_input_messages(threads.state(anew), graph), expected, "what the inputs said")
+    assert_equal(_input_messages(threads.state(recreated), graph), expected, "what the inputs said")
 
 
 @requires("DELETE-08")
@@ -239,10 +239,10 @@ def test_a_thread_anew_has_no_run(
         raise Blocked("the thread is still there", by={"delete": "DELETE-02"}.get(way, "PRUNE-01"))
     if client.runs.get(run.thread_id, run.run_id).ok:
         raise Blocked("the run is shown while there is no thread", by="DELETE-16")
-    anew = _create_again(given, gone)
-    left = [each.get("run_id") for each in runs.list_runs(anew)]
+    recreated = _create_again(given, gone)
+    left = [each.get("run_id") for each in runs.list_runs(recreated)]
     assert_is(left, [], "the runs of a thread that was never run")
-    assert_refused(client.runs.get(id_of(anew), run.run_id))
+    assert_refused(client.runs.get(id_of(recreated), run.run_id))
 
 
 @requires("DELETE-19")
@@ -283,10 +283,10 @@ def _checkpoint_ids(api: ThreadsApi, thread: Thread) -> list[str]:
 
 def _create_again(given: ThreadsApi, gone: Thread, **members: Any) -> Thread:
     """Create a thread under the id of a deleted one; `Blocked` if that id is not used."""
-    anew = given.empty(thread_id=id_of(gone), **members)
-    if id_of(anew) != id_of(gone):
+    recreated = given.empty(thread_id=id_of(gone), **members)
+    if id_of(recreated) != id_of(gone):
         raise Blocked("the deployment chooses the ids of threads itself", by="IDENTITY-01")
-    return anew
+    return recreated
 
 
 def _assert_404(answer: Answer) -> None:

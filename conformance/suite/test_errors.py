@@ -85,7 +85,7 @@ def test_values_out_of_range_are_refused(
 def test_an_unknown_thread_is_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
-    assert_refused(_send_valid(given, client, operation, client.ownership.absent_id()))
+    assert_refused(_send_valid_to(given, client, operation, client.ownership.absent_id()))
 
 
 @_by_operation(
@@ -94,7 +94,7 @@ def test_an_unknown_thread_is_refused(
 def test_a_malformed_id_is_refused(
     given: ThreadsApi, client: ThreadsClient, operation: str
 ) -> None:
-    assert_refused(_send_valid(given, client, operation, client.ownership.malformed_id()))
+    assert_refused(_send_valid_to(given, client, operation, client.ownership.malformed_id()))
 
 
 @_by_operation("ODD", ("create", "update", "search", "update_state"))
@@ -300,7 +300,9 @@ def _assert_body_refused(
         assert_that(False, f"a refusal by 4xx of {shown}", f"{answer.status} {answer.text}")
 
 
-def _send_valid(given: ThreadsApi, client: ThreadsClient, operation: str, thread_id: str) -> Answer:
+def _send_valid_to(
+    given: ThreadsApi, client: ThreadsClient, operation: str, thread_id: str
+) -> Answer:
     """Send a request that is valid except for its thread id."""
     thread = _thread_offering(given, operation)
     if operation == "copy":

@@ -96,10 +96,10 @@ def test_select_leaves_what_is_extracted(
         whole = _extract_all(given, given, client, context, paths)
         return whole, _extract_all(given, threads, client, context, paths, select=selected)
 
-    whole, beside = context.eventually(read, lambda both: same_json(*both))
+    whole, with_select = context.eventually(read, lambda both: same_json(*both))
     if whole.get("colour") != "red":
         raise Blocked("nothing is extracted from a path to something", by="EXTRACT-01")
-    assert_equal(beside, whole, "extracted")
+    assert_equal(with_select, whole, "extracted")
 
 
 @requires("EXTRACT-06")

@@ -62,8 +62,8 @@ def test_newest_first(
         moments = [timestamp_or_blocked(each.get("created_at"), "created_at") for each in history]
         assert_that(moments == sorted(moments, reverse=True), "created_at falling", moments)
     # Every superstep of this history adds messages.
-    told = [len(items_of_followed_list(each, graph)) for each in history]
-    assert_equal(told, sorted(told, reverse=True), "the numbers of messages")
+    numbers = [len(items_of_followed_list(each, graph)) for each in history]
+    assert_equal(numbers, sorted(numbers, reverse=True), "the numbers of messages")
 
 
 @requires("HISTORY-02")
@@ -205,8 +205,8 @@ def _assert_get_and_post_agree(threads: ThreadsApi, thread: Thread, limit: int) 
     # Either page may hold fewer states than its limit.
     for one, other in zip(by_post, by_get, strict=False):
         # A member that one of the two states shows must not be missing in the other.
-        told = [name for each in (one, other) for name, value in each.items() if value]
-        views = ({**dict.fromkeys(told), **each} for each in (one, other))
+        shown_members = [name for each in (one, other) for name, value in each.items() if value]
+        views = ({**dict.fromkeys(shown_members), **each} for each in (one, other))
         assert_equal(*shown_by_both(*views), "the state by POST history")
 
 

@@ -97,5 +97,5 @@ def _assert_selected(given: ThreadsApi, page: Page, select: list[str]) -> None:
         for holders in (shown, whole)
     )
     assert_equal(found, expected, f"the states with {', '.join(select)}")
-    beside = sorted({name for each in shown for name in _OPTIONAL if name in each})
-    assert_is(beside, [], "the optional members that are shown and were not selected")
+    unselected = sorted({name for each in shown for name in _OPTIONAL if name in each})
+    assert_is(unselected, [], "the optional members that are shown and were not selected")

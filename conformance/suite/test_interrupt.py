@@ -196,8 +196,8 @@ def test_an_interrupt_is_answered_by_its_id(
     runs.resume(interrupted, "interrupter", {asked: "by its id"})
     state = given.state(interrupted)
     _assert_answered(state, "by its id")
-    told = str(message_contents(state)[-1])
-    assert_that(asked not in told, "the answer without the id of the interrupt", told)
+    last = str(message_contents(state)[-1])
+    assert_that(asked not in last, "the answer without the id of the interrupt", last)
 
 
 @requires("INTERRUPT-06")

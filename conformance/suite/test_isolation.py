@@ -46,7 +46,7 @@ def test_a_state_update_stays_on_its_thread(
         "checkpoint": _checkpoint_of_other(given, other, with_checkpoint),
     }
     assert_untouched(given, other, lambda: client.update_state(id_of(thread), body))
-    _assert_silent(given, thread)
+    _assert_shows_no_secret(given, thread)
 
 
 @requires("ISOLATE-02")
@@ -62,7 +62,7 @@ def test_a_run_stays_on_its_thread(
     }
     body = given.run_body(**named[where])
     assert_untouched(given, other, lambda: client.run_wait(id_of(thread), body))
-    _assert_silent(given, thread)
+    _assert_shows_no_secret(given, thread)
 
 
 @requires("ISOLATE-03")
@@ -159,7 +159,7 @@ def _checkpoint_of_other(given: ThreadsApi, other: Thread, with_checkpoint: bool
     return named
 
 
-def _assert_silent(given: ThreadsApi, thread: Thread) -> None:
+def _assert_shows_no_secret(given: ThreadsApi, thread: Thread) -> None:
     """Assert that a thread shows nothing of the other thread."""
     for answer in (
         given.client.state(id_of(thread)),

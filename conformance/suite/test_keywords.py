@@ -118,7 +118,7 @@ def test_whatever_breaks_a_keyword_is_refused(
         raise PromiseBroken(
             "a refusal by 4xx of every body that breaks a keyword of the schema",
             excerpt("; ".join(accepted.values())),
-            tuple(f"{keyword}: {excerpt(told)}" for keyword, told in accepted.items()),
+            tuple(f"{keyword}: {excerpt(answered)}" for keyword, answered in accepted.items()),
         )
 
 

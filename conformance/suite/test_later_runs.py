@@ -29,7 +29,7 @@ def test_create_runs_on_the_thread_that_exists(
     runs.run_to_end(thread, "slow", "second", seconds=0, **CREATING)
     after = message_contents(given.state(thread))[: len(before) + 1]
     if after != [*before, "second"]:
-        _require_that_runs_go_on(given, given_runs, thread)
+        _require_runs_add_input(given, given_runs, thread)
     assert_equal(after, [*before, "second"], "the messages, oldest first")
 
 
@@ -135,7 +135,7 @@ def test_a_thread_is_run_again_after_a_failure(
     runs.run_to_end(thread, "slow", "second", seconds=0)
     said = message_contents(given.state(thread))
     if "second" not in said:
-        _require_that_runs_go_on(given, given_runs, thread)
+        _require_runs_add_input(given, given_runs, thread)
     assert_that("second" in said, "the input of the run after the one that failed", said)
 
 
@@ -151,7 +151,7 @@ def test_a_message_of_a_known_id_keeps_the_id(
     # Whether the former message is still there is up to the graph.
     shown = _under_the_id(given, thread)
     if shown[-1:] != ["latter"]:
-        _require_that_runs_go_on(given, given_runs, thread)
+        _require_runs_add_input(given, given_runs, thread)
     assert_equal(shown[-1:], ["latter"], "the content of the message sent last under its id")
 
 
@@ -169,7 +169,7 @@ def _under_the_id(given: ThreadsApi, thread: Thread) -> list[Any]:
     return [each.get("content") for each in found]
 
 
-def _require_that_runs_go_on(given: ThreadsApi, given_runs: Runs, thread: Thread) -> None:
+def _require_runs_add_input(given: ThreadsApi, given_runs: Runs, thread: Thread) -> None:
     """Raise `Blocked` if an ordinary run of the thread does not add its input to the messages.
 
     Called only where another run has not done so: if no run does, another requirement judges it.

@@ -131,7 +131,7 @@ class Story:
                     kept_metadata(shown, known.metadata), known.metadata, "the metadata sent"
                 )
             case "copy_thread":
-                seen = {name: known.seen[name] for name in known.seen if name in _OF_A_COPY}
+                seen = {name: known.seen[name] for name in known.seen if name in _SAME_FOR_A_COPY}
                 self._known[id_of(shown)] = Known(shown.get("metadata") or {}, thread_id, seen)
             case "get_state":
                 known.checkpoints.add(checkpoint_id_of(shown))
@@ -152,7 +152,7 @@ class Story:
 
 
 #: Operations that answer the same for a copy and its source, each thread's own id masked.
-_OF_A_COPY = ("get_history",)
+_SAME_FOR_A_COPY = ("get_history",)
 
 
 def _metadata(body: Any) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def test_the_first_run_does_nothing_more(given: ThreadsApi, given_runs: Runs, ru
     given_runs.start_long(thread, "first")
     second = runs.start(thread, "slow", "second", seconds=0, multitask_strategy="interrupt")
     given_runs.join(second)
-    _assert_stopped_midway(given, given_runs, thread)
+    _assert_partial_before_second(given, given_runs, thread)
 
 
 @requires("MULTITASK-06")
@@ -145,7 +145,7 @@ def test_reject_refuses_a_run_that_is_awaited(
     given_runs.run_by(way, thread, given_runs.body("agent"))
     given_runs.start_long(thread)
     body = given_runs.body("agent", multitask_strategy="reject")
-    assert_refused(_ask(client, way, thread, body))
+    assert_refused(_send_run(client, way, thread, body))
 
 
 @requires("MULTITASK-09")
@@ -177,7 +177,7 @@ def test_the_first_run_does_nothing_more_before_an_awaited_run(
     thread = given.empty()
     given_runs.start_long(thread, "first")
     runs.run_by(way, thread, runs.body("slow", "second", seconds=0, multitask_strategy="interrupt"))
-    _assert_stopped_midway(given, given_runs, thread)
+    _assert_partial_before_second(given, given_runs, thread)
 
 
 @requires("MULTITASK-10")
@@ -218,7 +218,7 @@ def test_an_awaited_run_is_accepted_by_default(
     thread = given.empty()
     first = given_runs.start(thread, "slow", seconds=1)
     _require_under_way(given_runs, first)
-    threads.ensure_success(_ask(client, way, thread, given_runs.body("agent")), thread)
+    threads.ensure_success(_send_run(client, way, thread, given_runs.body("agent")), thread)
 
 
 @requires("MULTITASK-13")
@@ -272,7 +272,7 @@ def test_an_enqueued_run_is_answered_with_its_own_output(
     assert_that("second" in answered, "the message of the second run in the answer", answered)
 
 
-def _assert_stopped_midway(given: ThreadsApi, given_runs: Runs, thread: Thread) -> None:
+def _assert_partial_before_second(given: ThreadsApi, given_runs: Runs, thread: Thread) -> None:
     """Assert that a slow run wrote fewer messages than a whole one before the message "second".
 
     The status of the run proves nothing: it may say "stopped" while the run continues.
@@ -285,7 +285,7 @@ def _assert_stopped_midway(given: ThreadsApi, given_runs: Runs, thread: Thread) 
     assert_that(before < whole, f"fewer than the {whole} messages of a whole run before it", said)
 
 
-def _ask(client: ThreadsClient, way: str, thread: Thread, body: dict[str, Any]) -> Answer:
+def _send_run(client: ThreadsClient, way: str, thread: Thread, body: dict[str, Any]) -> Answer:
     return {"wait": client.run_wait, "stream": client.run_stream}[way](id_of(thread), body)
 
 

@@ -168,7 +168,7 @@ def test_every_valid_search_is_accepted(
 
 
 #: Metadata that a careless comparison mixes up.
-_ALIKE: list[dict[str, Any]] = [
+_SIMILAR_METADATA: list[dict[str, Any]] = [
     *({"k": value} for value in ("red", "Red", "redder", "", "uni", "ünï", "1", 1)),
     *({"k": value} for value in ({"a": 1}, {"a": 2}, [1])),
     {"a": 1},
@@ -206,7 +206,7 @@ def test_a_thread_is_found_by_what_it_satisfies(
             found <= may, f"no thread without {wanted}", [made.get(each) for each in found - may]
         )
 
-    assert_found_exactly(_ALIKE, *_ALIKE)
+    assert_found_exactly(_SIMILAR_METADATA, *_SIMILAR_METADATA)
     stored = st.lists(metadata(), min_size=1, max_size=3)
     for_all(
         st.tuples(stored, metadata()),

@@ -205,9 +205,9 @@ def test_a_run_may_begin_later(given: ThreadsApi, given_runs: Runs) -> None:
     given_runs.join(run)
     oldest = list(given.history(thread))[-1:]
     assert_that(len(oldest) == 1, "a history, once the run has ended", "no state")
-    told = oldest[0].get("created_at")
-    begun_at = timestamp_or_blocked(told, "created_at of the first state")
-    if "." not in str(told):
+    created_at = oldest[0].get("created_at")
+    begun_at = timestamp_or_blocked(created_at, "created_at of the first state")
+    if "." not in str(created_at):
         begun_at += timedelta(seconds=1)  # in whole seconds: the run may have begun later
     # Less than the whole delay, since the clocks of a deployment may differ a little. It is counted
     # from the creation of the thread, after which the run was requested.
@@ -352,6 +352,6 @@ def _assert_404(answer: Answer, refused: str = "") -> None:
 
 
 def _assert_tells_error(answer: Answer) -> None:
-    told = answer.body.get("__error__") if isinstance(answer.body, dict) else None
-    if answer.ok and not told:
+    error = answer.body.get("__error__") if isinstance(answer.body, dict) else None
+    if answer.ok and not error:
         raise PromiseBroken("an __error__ that says why, or a refusal", excerpt(answer.text, 300))

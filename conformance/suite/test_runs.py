@@ -17,7 +17,7 @@ from conformance.checks.expect import (
 )
 from conformance.checks.messages import items_sent_in, type_and_content
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
-from conformance.checks.runs import Runs, message_contents
+from conformance.checks.runs import STATES_REQUIREMENT_BY_WAY, Runs, message_contents
 from conformance.checks.texts_like_escapes import assert_lookalikes_kept
 from conformance.checks.views import Thread, id_of, items_of_followed_list, known_checkpoint_id
 from conformance.deployment.client import Answer, ThreadsClient
@@ -49,10 +49,6 @@ def background(api: ThreadsApi, thread: Thread, number: int = 1) -> None:
     run_id = answer.body.get("run_id") if isinstance(answer.body, dict) else None
     assert_that(isinstance(run_id, str), "a run with run_id", excerpt(answer.text, 200))
     api.ensure_success(api.client.run_join(id_of(thread), str(run_id)))
-
-
-#: The requirement that a run leaves states in the history, by the way in which it is made.
-_HISTORY_BY = {wait: "RUN-01", stream: "RUN-02", background: "RUN-03"}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +116,9 @@ def test_two_runs_add_their_inputs(given: ThreadsApi, graph: GraphSettings, way:
     require_some([first, second], "the input appends nothing")
     _run_or_block(way, given, thread, 1)
     before = items_of_followed_list(given.state(thread), graph)
-    require_some([before], "the first run left no messages", _HISTORY_BY[way])
+    require_some(
+        [before], "the first run left no messages", STATES_REQUIREMENT_BY_WAY[way.__name__]
+    )
     begun = type_and_content(before)
     assert_equal(begun[: len(first)], first, "the messages of the first input")
     _run_or_block(way, given, thread, 2)

@@ -20,7 +20,11 @@ _LIKE_AN_ID = "0123456789abcdef0123456789abcdef"
 #: A text that contains the name of the member: a server that searches texts for it finds it there.
 _NAMING = f'only a text: {{"{INTERRUPT}": []}}'
 #: Ways to get the output of a run as an answer, each with the requirement that says so.
-_OUTPUT_IS = {"wait": "RUN-11", "join": "RUN-CONTROL-10", "stateless": "STATELESS-01"}
+_OUTPUT_REQUIREMENT_BY_WAY = {
+    "wait": "RUN-11",
+    "join": "RUN-CONTROL-10",
+    "stateless": "STATELESS-01",
+}
 
 
 @pytest.fixture
@@ -59,9 +63,12 @@ def test_joining_shows_the_question(given: ThreadsApi, given_runs: Runs, runs: R
 @requires("INTERRUPT-25")
 def test_a_text_is_no_question(given: ThreadsApi, given_runs: Runs, client: ThreadsClient) -> None:
     outputs = run_together(
-        *[partial(_output, given, given_runs, client, way, _NAMING) for way in _OUTPUT_IS]
+        *[
+            partial(_output, given, given_runs, client, way, _NAMING)
+            for way in _OUTPUT_REQUIREMENT_BY_WAY
+        ]
     )
-    for (answer, said), (way, by) in zip(outputs, _OUTPUT_IS.items(), strict=True):
+    for (answer, said), (way, by) in zip(outputs, _OUTPUT_REQUIREMENT_BY_WAY.items(), strict=True):
         require_some(said, "the run leaves no messages", "RUN-08")
         members = answer if isinstance(answer, dict) else {}
         if INTERRUPT not in members and message_contents({"values": members}) == said:
@@ -77,7 +84,7 @@ def test_a_text_is_no_question(given: ThreadsApi, given_runs: Runs, client: Thre
 def test_a_run_without_an_answer_answers_nothing(
     given: ThreadsApi, given_runs: Runs, client: ThreadsClient, interrupted: Thread
 ) -> None:
-    _answered_once(given, given_runs, interrupted)
+    _answer_interrupt(given, given_runs, interrupted)
     given_runs.run_to_end(interrupted, "interrupter", "question again")
     before = given.state(interrupted)
     if not before.get("next"):
@@ -109,7 +116,7 @@ def test_an_object_of_hexadecimal_keys_arrives_whole(
 def test_each_of_several_questions_is_answered(
     given: ThreadsApi, given_runs: Runs, runs: Runs, interrupted: Thread
 ) -> None:
-    ids = _asked_twice(given, given_runs, interrupted)
+    ids = _interrupt_two_tasks(given, given_runs, interrupted)
     assert_that(len(set(ids)) == len(ids), "ids that differ", ids)
     runs.resume(interrupted, "interrupter", {ids[0]: "answer one", ids[1]: "answer two"})
     _assert_both_answered(given.state(interrupted), ids)
@@ -119,7 +126,7 @@ def test_each_of_several_questions_is_answered(
 def test_several_questions_are_answered_one_by_one(
     given: ThreadsApi, given_runs: Runs, runs: Runs, interrupted: Thread
 ) -> None:
-    ids = _asked_twice(given, given_runs, interrupted)
+    ids = _interrupt_two_tasks(given, given_runs, interrupted)
     if len(set(ids)) < len(ids):
         raise Blocked("both questions have the same id", by="INTERRUPT-28")
     # The later interrupt is answered first, so that answers come in another order than interrupts.
@@ -142,22 +149,22 @@ def _assert_asks(answer: Any, state: State) -> None:
 def test_a_command_updates_and_goes_on(
     given: ThreadsApi, runs: Runs, given_runs: Runs, way: str
 ) -> None:
-    alone, beside = _waiting(given, given_runs), _waiting(given, given_runs)
-    node = _answered_once(given, given_runs, alone)
+    alone, with_update = _waiting(given, given_runs), _waiting(given, given_runs)
+    node = _answer_interrupt(given, given_runs, alone)
     given_runs.run_by(way, alone, given_runs.without_input("interrupter", command={"goto": node}))
-    if not _answers_again(given, given_runs, alone):
+    if not _answer_resumes_again(given, given_runs, alone):
         raise Blocked("goto alone does not lead to the node that asks")
-    _answered_once(given, given_runs, beside)
+    _answer_interrupt(given, given_runs, with_update)
     update = {"messages": [{"type": "human", "content": "note this before"}]}
     command = {"goto": node, "update": update}
-    runs.run_by(way, beside, runs.without_input("interrupter", command=command))
-    asked = _answers_again(given, given_runs, beside)
-    said = message_contents(given.state(beside))
+    runs.run_by(way, with_update, runs.without_input("interrupter", command=command))
+    asked = _answer_resumes_again(given, given_runs, with_update)
+    said = message_contents(given.state(with_update))
     assert_that(asked, "the node of goto to ask", said)
     assert_that("note this before" in said, "the message of the update", said)
 
 
-def _answers_again(given: ThreadsApi, given_runs: Runs, thread: Thread) -> bool:
+def _answer_resumes_again(given: ThreadsApi, given_runs: Runs, thread: Thread) -> bool:
     """Answer once more; return whether a node wrote the answer, and so had been interrupted.
 
     The state is not read for that: no source says whether the node of a goto is next in it.
@@ -186,7 +193,7 @@ def _output(
     return output, message_contents(given.state(thread))
 
 
-def _answered_once(given: ThreadsApi, given_runs: Runs, interrupted: Thread) -> str:
+def _answer_interrupt(given: ThreadsApi, given_runs: Runs, interrupted: Thread) -> str:
     """Answer the interrupt of a thread, and return the node that was interrupted."""
     asking = given.state(interrupted).get("next") or []
     given_runs.resume(interrupted, "interrupter", "the first answer")
@@ -197,13 +204,13 @@ def _answered_once(given: ThreadsApi, given_runs: Runs, interrupted: Thread) -> 
     return str(asking[0])
 
 
-def _asked_twice(given: ThreadsApi, given_runs: Runs, interrupted: Thread) -> list[str]:
+def _interrupt_two_tasks(given: ThreadsApi, given_runs: Runs, interrupted: Thread) -> list[str]:
     """Interrupt two tasks of the interrupting node at the same time; return both interrupt ids.
 
     The ids are taken from the answer of wait: no source says whether the state shows the tasks
     that a command sends before they end.
     """
-    node = _answered_once(given, given_runs, interrupted)
+    node = _answer_interrupt(given, given_runs, interrupted)
     sent = [
         {"node": node, "input": {"messages": [{"type": "human", "content": text}]}}
         for text in ("question one", "question two")

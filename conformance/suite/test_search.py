@@ -182,8 +182,8 @@ def test_what_is_found_is_what_get_shows(
         ),
     )
     if len(found) < len(made):
-        told = f"search shows {len(found)} of the {len(made)} threads made"
-        raise Blocked(told, by="CREATE-12")
+        reason = f"search shows {len(found)} of the {len(made)} threads made"
+        raise Blocked(reason, by="CREATE-12")
     for thread_id, thread in found.items():
         assert_same_thread(thread, shown[thread_id], f"the thread {thread_id} as found")
 

@@ -143,15 +143,21 @@ def test_the_history_shows_why_a_run_stopped(
     given_runs.run_to_end(made, stopped)
     given.get_settled(made)
     state = given.state(made)
-    require_some(_stops(state), "the state shows neither errors nor interrupts of tasks")
+    require_some(
+        _errors_and_interrupts(state), "the state shows neither errors nor interrupts of tasks"
+    )
     for page in (threads.page(made, limit=1), threads.post_page(made, limit=1)):
         require_some(page, "an empty page")
         if not isinstance(page[0].get("tasks"), list):
             raise Blocked("the history shows no tasks")
-        assert_equal(_stops(page[0]), _stops(state), "the errors and interrupts of tasks")
+        assert_equal(
+            _errors_and_interrupts(page[0]),
+            _errors_and_interrupts(state),
+            "the errors and interrupts of tasks",
+        )
 
 
-def _stops(state: State) -> list[dict[str, Any]]:
+def _errors_and_interrupts(state: State) -> list[dict[str, Any]]:
     """Return the error and the interrupts of each task of a state that shows any of them."""
     tasks = [task for task in state.get("tasks") or [] if isinstance(task, dict)]
     shown = [{name: task.get(name) or None for name in ("error", "interrupts")} for task in tasks]
@@ -167,8 +173,8 @@ def test_a_task_that_failed_shows_its_error(given: ThreadsApi, given_runs: Runs)
     if not isinstance(tasks, list):
         raise Blocked("the state shows no list of tasks", by="STATE-03")
     errors = [task.get("error") for task in tasks if isinstance(task, dict)]
-    told = any(isinstance(error, str) and error for error in errors)
-    assert_that(told, "a task with an error: a text", tasks)
+    has_error = any(isinstance(error, str) and error for error in errors)
+    assert_that(has_error, "a task with an error: a text", tasks)
 
 
 @requires("STATE-11")

@@ -143,7 +143,7 @@ def test_the_state_tells_of_an_update(given: ThreadsApi) -> None:
 @requires("STATE-UPDATE-06")
 def test_as_node_decides_what_is_next(given: ThreadsApi, threads: ThreadsApi) -> None:
     base, predicted = _supersteps(given, 1), []
-    for step in _of_one_node(given):
+    for step in _single_update_supersteps(given):
         base.append(step)
         predicted.append((step["updates"][0], _next_after(given, base)))
     _require_differences(predicted)
@@ -161,7 +161,8 @@ def test_as_node_decides_what_is_next_in_a_fork(given: ThreadsApi, threads: Thre
     appended = [{"updates": [numbered(append, number)]} for number in range(2, 7 - len(steps))]
     base = [*steps, *appended][:-2]
     predicted = [
-        (step["updates"][0], _next_after(given, [*base, step])) for step in _of_one_node(given)
+        (step["updates"][0], _next_after(given, [*base, step]))
+        for step in _single_update_supersteps(given)
     ]
     _require_differences(predicted)
     for update, names in predicted:
@@ -176,7 +177,7 @@ def _supersteps(given: ThreadsApi, number: int) -> list[dict[str, Any]]:
     return [numbered(each, number) for each in given.context.graph().supersteps]
 
 
-def _of_one_node(given: ThreadsApi) -> list[dict[str, Any]]:
+def _single_update_supersteps(given: ThreadsApi) -> list[dict[str, Any]]:
     """Return the supersteps that are one update as a node, and so can be sent as state updates."""
     return [
         step

@@ -191,11 +191,11 @@ def test_each_run_of_a_batch_has_its_input(
     for run in batch:
         given_runs.join(run)
         said[run] = message_contents(threads.state({"thread_id": run.thread_id}))[:1]
-    told = {run: _member_of(given_runs, run) for run in batch}
+    members = {run: _member_of(given_runs, run) for run in batch}
     # If the metadata does not identify the runs, only the texts are compared.
-    telling = sorted(told.values()) == sorted(_MEMBERS)
-    shown = sorted([told[run] if telling else "", *said[run]] for run in batch)
-    expected = sorted([each if telling else "", each] for each in _MEMBERS)
+    identified = sorted(members.values()) == sorted(_MEMBERS)
+    shown = sorted([members[run] if identified else "", *said[run]] for run in batch)
+    expected = sorted([each if identified else "", each] for each in _MEMBERS)
     assert_equal(shown, expected, "metadata.member and first message of the runs")
 
 

@@ -126,9 +126,9 @@ def test_several_modes_are_streamed_together(given: ThreadsApi, runs: Runs) -> N
 def test_checkpoints_are_streamed(given: ThreadsApi, runs: Runs) -> None:
     thread = given.empty()
     answer = runs.stream(thread, "agent", stream_mode=["checkpoints"])
-    told = data_of(events_or_blocked(answer.text), "checkpoints")
+    checkpoints = data_of(events_or_blocked(answer.text), "checkpoints")
     # The parent that a checkpoint names is left out, since it does not count as streamed.
-    streamed = str([_without_parents(each) for each in told])
+    streamed = str([_without_parents(each) for each in checkpoints])
     left = given.history(thread).checkpoint_ids()
     require_some(left, "the run left no state", "RUN-02")
     missing = [each for each in left if each not in streamed]
@@ -217,8 +217,8 @@ def test_a_stream_is_joined_in_one_of_its_modes(
     names = {event.name for event in expected}
     require_some(names - {"values"}, "a stream without values of a subgraph")
     joined = runs.join_stream(run, "-1", stream_mode="values")
-    told = _of_several_modes(joined, _TWO_MODES)
-    assert_equal(_named_data(told), _named_data(expected), "the events of values")
+    values = _of_several_modes(joined, _TWO_MODES)
+    assert_equal(_named_data(values), _named_data(expected), "the events of values")
 
 
 @requires("STREAM-16")
@@ -251,13 +251,13 @@ def test_a_joined_stream_begins_once(given: ThreadsApi, given_runs: Runs, runs: 
     again = runs.join_stream(run, "-1")
     require_some([*under_way, *again], "a joined stream without events")
     for joined in (under_way, again):
-        told = [
+        parts = [
             [each.id, each.name, each.data]
             for each in joined
             if each.id is not None or each.name == "metadata"
         ]
-        begun = [data for _, name, data in told if name == "metadata"]
-        twice = [each for each in told if told.count(each) > 1]
+        begun = [data for _, name, data in parts if name == "metadata"]
+        twice = [each for each in parts if parts.count(each) > 1]
         twice += [data for data in begun if begun.count(data) > 1]
         assert_that(not twice, "each event once", twice)
 
@@ -266,38 +266,38 @@ def test_a_joined_stream_begins_once(given: ThreadsApi, given_runs: Runs, runs: 
 def test_updates_beside_values_tell_of_an_interrupt(
     given: ThreadsApi, given_runs: Runs, runs: Runs
 ) -> None:
-    _require_told_in_updates(given, given_runs)
+    _require_interrupt_in_updates(given, given_runs)
     thread = given.empty()
     events = runs.events(thread, "interrupter", stream_mode=["values", "updates"])
-    _assert_told_in_updates(given, thread, events)
+    _assert_interrupt_in_updates(given, thread, events)
 
 
 @requires("STREAM-19")
 def test_updates_tell_of_the_interrupt_of_a_subgraph(
     given: ThreadsApi, given_runs: Runs, runs: Runs
 ) -> None:
-    _require_told_in_updates(given, given_runs)
+    _require_interrupt_in_updates(given, given_runs)
     thread = given.empty()
     events = runs.events(thread, "nested", stream_mode=["updates"], stream_subgraphs=True)
-    _assert_told_in_updates(given, thread, events)
+    _assert_interrupt_in_updates(given, thread, events)
 
 
-def _require_told_in_updates(given: ThreadsApi, runs: Runs) -> None:
+def _require_interrupt_in_updates(given: ThreadsApi, runs: Runs) -> None:
     """Block the check unless a stream of updates alone shows the interrupt of a graph."""
     thread = given.empty()
     events = runs.events(thread, "interrupter", stream_mode=["updates"])
-    asked = _asked(given, thread)
+    asked = _interrupt_value(given, thread)
     if not _holds(data_of(events, "updates"), asked):
         raise Blocked("a stream of updates does not tell of an interrupt")
 
 
-def _assert_told_in_updates(given: ThreadsApi, thread: Thread, events: list[Event]) -> None:
+def _assert_interrupt_in_updates(given: ThreadsApi, thread: Thread, events: list[Event]) -> None:
     updates = [event.data for event in _of_mode(events, "updates")]
-    asked = _asked(given, thread)
+    asked = _interrupt_value(given, thread)
     assert_that(_holds(updates, asked), f"updates that tell of the interrupt {asked}", updates)
 
 
-def _asked(given: ThreadsApi, thread: Thread) -> Any:
+def _interrupt_value(given: ThreadsApi, thread: Thread) -> Any:
     """Return the value of the interrupt that the thread waits at."""
     tasks = given.state(thread).get("tasks") or []
     values = [each.get("value") for task in tasks for each in task.get("interrupts") or []]
@@ -318,11 +318,11 @@ def test_the_stream_of_a_failed_run_is_read_again(
     given: ThreadsApi, given_runs: Runs, runs: Runs
 ) -> None:
     thread = given.empty()
-    told = data_of(given_runs.events(thread, "failing", stream_resumable=True), "error")
-    require_some(told, "the stream of the run holds no error", "STREAM-09")
+    errors = data_of(given_runs.events(thread, "failing", stream_resumable=True), "error")
+    require_some(errors, "the stream of the run holds no error", "STREAM-09")
     again = runs.join_stream(given_runs.only_run(thread), "-1")
     require_some(_graph_events(again), "a stream that is read again is empty", "STREAM-11")
-    assert_equal(data_of(again, "error"), told, "the error events")
+    assert_equal(data_of(again, "error"), errors, "the error events")
 
 
 @requires("STREAM-21")

@@ -63,10 +63,10 @@ def test_a_command_that_is_not_known_is_an_error(
     answer = client.thread_command(id_of(thread), body)
     shown = answer.body if isinstance(answer.body, dict) else {}
     published = load_published()["schemas"]["ProtocolError"]["properties"]["error"]["enum"]
-    told = f"{answer.status} {excerpt(answer.text, 200)}"
-    assert_that(shown.get("type") == "error", "a ProtocolError", told)
-    assert_that(shown.get("id") == 41, "the id of the command, 41", told)
-    assert_that(shown.get("error") in published, f"one of {', '.join(published)}", told)
+    answered = f"{answer.status} {excerpt(answer.text, 200)}"
+    assert_that(shown.get("type") == "error", "a ProtocolError", answered)
+    assert_that(shown.get("id") == 41, "the id of the command, 41", answered)
+    assert_that(shown.get("error") in published, f"one of {', '.join(published)}", answered)
 
 
 @requires("THREAD-STREAM-22")
@@ -92,8 +92,8 @@ def _assert_400(answer: Answer) -> None:
 
 def _protocol(events: Sequence[Event]) -> list[dict[str, Any]]:
     """Return the data of those frames that are events of the protocol."""
-    told = [each.data for each in events if isinstance(each.data, dict)]
-    return [each for each in told if each.get("type") == "event"]
+    objects = [each.data for each in events if isinstance(each.data, dict)]
+    return [each for each in objects if each.get("type") == "event"]
 
 
 def _channel(event: dict[str, Any]) -> str:
@@ -125,11 +125,11 @@ def test_they_are_protocol_events(
     events = parse_events(joined.text)
     assert_that(bool(events), "at least one event", excerpt(joined.text, 300))
     for each in events:
-        told = f"event {each.name}, id {each.id}: {excerpt(str(each.data), 300)}"
+        shown = f"event {each.name}, id {each.id}: {excerpt(str(each.data), 300)}"
         data = each.data if isinstance(each.data, dict) else {}
-        assert_that(data.get("type") == "event", "the type event", told)
-        assert_that(data.get("method") == each.name, "the name is the method", told)
-        assert_that(str(data.get("seq", each.id)) == str(each.id), "the id is the seq", told)
+        assert_that(data.get("type") == "event", "the type event", shown)
+        assert_that(data.get("method") == each.name, "the name is the method", shown)
+        assert_that(str(data.get("seq", each.id)) == str(each.id), "the id is the seq", shown)
         params = data.get("params")
         assert_that(
             isinstance(params, dict)
@@ -137,7 +137,7 @@ def test_they_are_protocol_events(
             and isinstance(params["namespace"], list)
             and type(params["timestamp"]) is int,
             "params with a namespace, a timestamp in milliseconds and data",
-            told,
+            shown,
         )
 
 
@@ -301,8 +301,12 @@ def test_an_interrupt_is_told(
     ) as joined:
         given_commands.run_to_end(thread, "interrupter")
         interrupt_id, before = _open_interrupt(given, thread), message_contents(given.state(thread))
-        events = streams.wait(joined, lambda events: interrupt_id in _asked(events))
-        assert_that(interrupt_id in _asked(events), f"the interrupt {interrupt_id}", _asked(events))
+        events = streams.wait(joined, lambda events: interrupt_id in _interrupt_ids(events))
+        assert_that(
+            interrupt_id in _interrupt_ids(events),
+            f"the interrupt {interrupt_id}",
+            _interrupt_ids(events),
+        )
         given_commands.send(
             thread, "input.respond", interrupt_id=interrupt_id, namespace=[], response="certainly"
         )
@@ -312,11 +316,15 @@ def test_an_interrupt_is_told(
         )
         if said == before:
             raise Blocked("the answer changes nothing", by="THREAD-STREAM-28")
-        told = _protocol(streams.wait(joined, lambda events: _shows(_protocol(events), said)))
-    assert_that(_shows(told, said), "the values of the run that resumes", _methods(told))
+        events_after = _protocol(
+            streams.wait(joined, lambda events: _shows(_protocol(events), said))
+        )
+    assert_that(
+        _shows(events_after, said), "the values of the run that resumes", _methods(events_after)
+    )
 
 
-def _asked(events: Sequence[Event]) -> list[Any]:
+def _interrupt_ids(events: Sequence[Event]) -> list[Any]:
     """Return the ids of the interrupts that events of the channel input name."""
     asked = [_data(each) for each in _protocol(events) if _channel(each) == "input"]
     return [each.get("interrupt_id") for each in asked if isinstance(each, dict)]

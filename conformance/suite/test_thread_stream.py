@@ -42,7 +42,7 @@ _RUNS = 4
 #: Stream modes besides those of `COMPARED_MODES` that have events of a graph without a model.
 _FURTHER_MODES = ("tasks", "checkpoints")
 #: The requirement that a mode holds nothing else, by mode.
-_ALONE = {"lifecycle": "THREAD-STREAM-06", "state_update": "THREAD-STREAM-07"}
+_NOTHING_ELSE_REQUIREMENT = {"lifecycle": "THREAD-STREAM-06", "state_update": "THREAD-STREAM-07"}
 
 
 @requires("THREAD-STREAM-01")
@@ -172,8 +172,8 @@ def test_events_come_while_the_run_is_under_way(
             LONG_S,
         )
         streams.require_open(joined)
-    told = f"{len(come)} events when the run is {status}"
-    assert_that(bool(come) and status in NOT_ENDED, "an event while the run is under way", told)
+    counted = f"{len(come)} events when the run is {status}"
+    assert_that(bool(come) and status in NOT_ENDED, "an event while the run is under way", counted)
 
 
 @requires("THREAD-STREAM-06")
@@ -296,7 +296,10 @@ def test_the_sdks_name_of_the_modes_is_understood(
             joined, lambda events: len(events) > before and names <= _names(events)
         )
     if of_modes(published.events, COMPARED_MODES):
-        raise Blocked("the mode holds events of the runs by its published name", by=_ALONE[mode])
+        raise Blocked(
+            "the mode holds events of the runs by its published name",
+            by=_NOTHING_ELSE_REQUIREMENT[mode],
+        )
     assert_is(named_data(of_modes(events, COMPARED_MODES)), [], "the events of a run's modes")
     missing = sorted(names - _names(events))
     assert_is(missing, [], "the events that are in a stream with stream_modes alone")
@@ -392,31 +395,31 @@ def test_it_holds_the_error_of_a_failed_run(
     with streams.joined_with_event(
         thread, lambda: given_runs.run_to_end(thread, "agent")
     ) as joined:
-        told = data_of(given_runs.events(thread, "failing"), "error")
-        require_some(told, "the stream of the run holds no error", "STREAM-09")
+        errors = data_of(given_runs.events(thread, "failing"), "error")
+        require_some(errors, "the stream of the run holds no error", "STREAM-09")
         events = streams.wait(joined, lambda events: bool(data_of(events, "error")))
-    assert_equal(data_of(events, "error"), told, "the error events")
+    assert_equal(data_of(events, "error"), errors, "the error events")
 
 
 # Refusals
 
 
 @pytest.fixture
-def granted(given: ThreadsApi, client: ThreadsClient) -> None:
+def stream_offered(given: ThreadsApi, client: ThreadsClient) -> None:
     """Require that the stream of a thread can be joined at all."""
     thread = given.empty()
     given.ensure_success(client.thread_stream(id_of(thread), Reader(at_once)), thread)
 
 
 @requires("THREAD-STREAM-16")
-@pytest.mark.usefixtures("granted")
+@pytest.mark.usefixtures("stream_offered")
 def test_a_thread_that_does_not_exist_is_404(client: ThreadsClient) -> None:
     answer = client.thread_stream(client.ownership.absent_id(), Reader(at_once))
     assert_that(answer.status == 404, "404", f"{answer.status} {excerpt(answer.text, 200)}")
 
 
 @requires("THREAD-STREAM-17")
-@pytest.mark.usefixtures("granted")
+@pytest.mark.usefixtures("stream_offered")
 @pytest.mark.parametrize("malformed", ["not-a-uuid", "123"])
 def test_a_malformed_id_is_refused(client: ThreadsClient, malformed: str) -> None:
     malformed_id = client.ownership.malformed_id(malformed)
@@ -424,7 +427,7 @@ def test_a_malformed_id_is_refused(client: ThreadsClient, malformed: str) -> Non
 
 
 @requires("THREAD-STREAM-18")
-@pytest.mark.usefixtures("granted")
+@pytest.mark.usefixtures("stream_offered")
 @pytest.mark.parametrize("modes", ["values", ["run_modes", "everything"]], ids=str)
 def test_a_mode_that_is_not_published_is_refused(
     given: ThreadsApi, client: ThreadsClient, modes: Any

@@ -31,7 +31,7 @@ def test_every_valid_update_of_the_state_is_done_or_refused(
         sent = with_own_ids(body, client.ownership)
         assert_no_server_error(client.update_state(id_of(thread), sent))
 
-    for update in _updates_of_no_channel(given.context.graph()):
+    for update in _updates_a_graph_may_refuse(given.context.graph()):
         assert_no_5xx(update)
     for body in met_keywords("update_state", "state_update", (), settings):
         assert_no_5xx(body)
@@ -46,16 +46,16 @@ def test_all_valid_supersteps_are_done_or_refused(
     graph = given.context.graph()
     thread_offering(given, "create")
     refused_by_the_graph = [
-        {"supersteps": [{"updates": [update]}]} for update in _updates_of_no_channel(graph)
+        {"supersteps": [{"updates": [update]}]} for update in _updates_a_graph_may_refuse(graph)
     ]
-    valid = met_keywords("create_thread", "thread_create", _OTHERS, settings)
+    valid = met_keywords("create_thread", "thread_create", _JUDGED_ELSEWHERE, settings)
     for body in [*refused_by_the_graph, *valid]:
         metadata = {**tags(given), "graph_id": graph.id}
         sent = {**body, "thread_id": client.ownership.new_id(), "metadata": metadata}
         assert_no_server_error(client.create(sent))
 
 
-def _updates_of_no_channel(graph: GraphSettings) -> list[dict[str, Any]]:
+def _updates_a_graph_may_refuse(graph: GraphSettings) -> list[dict[str, Any]]:
     """Return updates that fit the schema, but that a graph may refuse for its channels.
 
     Their values are a number instead of a list, a list with a number, and a list of values.
@@ -103,4 +103,4 @@ def test_every_valid_question_for_a_checkpoint_is_answered_or_refused(
 
 
 #: Members of a creation that have requirements of their own.
-_OTHERS = ("thread_id", "metadata", "if_exists", "ttl")
+_JUDGED_ELSEWHERE = ("thread_id", "metadata", "if_exists", "ttl")

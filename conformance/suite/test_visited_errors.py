@@ -276,5 +276,5 @@ def test_a_refusal_says_why(visits: Visits, client: ThreadsClient, refusal: str)
 def test_a_refusal_has_detail(visits: Visits, client: ThreadsClient, refusal: str) -> None:
     answer = _require_refusal(visits, client, refusal)
     detail = answer.body.get("detail") if isinstance(answer.body, dict) else None
-    told = isinstance(detail, str) and bool(detail)
-    expect_fact(told, f"the refusal with {answer.status} has no text in detail")
+    has_detail = isinstance(detail, str) and bool(detail)
+    expect_fact(has_detail, f"the refusal with {answer.status} has no text in detail")

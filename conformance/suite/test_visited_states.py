@@ -312,8 +312,10 @@ def test_limit_bounds_a_page(visits: Visits, limit: int, method: str) -> None:
 @requires("HISTORY-12")
 def test_the_default_limit_is_ten(visits: Visits) -> None:
     def judge(ten: list[str], given: list[str]) -> None:
-        told = f"a page without a limit holds {len(given)}, and one with the limit ten {len(ten)}"
-        expect_fact(given == ten, told)
+        difference = (
+            f"a page without a limit holds {len(given)}, and one with the limit ten {len(ten)}"
+        )
+        expect_fact(given == ten, difference)
 
     def page_ids(thread: Visited, **limit: int) -> list[str]:
         return [require_checkpoint_id(each) for each in visits.must.page(thread, **limit)]

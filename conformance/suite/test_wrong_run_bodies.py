@@ -31,10 +31,10 @@ from conformance.deployment.settings import Settings
 from conformance.safe_text import excerpt
 
 #: The number of accepted bodies after which a check ends, since their runs may take long.
-_ENOUGH = 3
+_MOST_ACCEPTED = 3
 #: Members not tried: a webhook would send a request elsewhere; `on_disconnect` has its own
 #: requirement.
-_APART = ("webhook", "on_disconnect")
+_NOT_TRIED = ("webhook", "on_disconnect")
 
 
 def _by_operation(ids: dict[str, str], stateless: str) -> pytest.MarkDecorator:
@@ -118,7 +118,7 @@ def test_whatever_breaks_a_keyword_is_refused(
     broken = [
         with_own_ids(each.body, client.ownership)
         for each in broken_keywords(operation, schema, lambda: right, settings)
-        if not any(each.keyword.startswith(f"/properties/{name}") for name in _APART)
+        if not any(each.keyword.startswith(f"/properties/{name}") for name in _NOT_TRIED)
     ]
     _assert_each_refused(given, client, operation, broken)
 
@@ -153,7 +153,7 @@ def _assert_each_refused(
         answer = start_run(client, operation, thread, body)
         if not 400 <= answer.status < 500:
             accepted.append(f"{answer.status} to {excerpt(json.dumps(body), 300)}")
-            if len(accepted) == _ENOUGH:
+            if len(accepted) == _MOST_ACCEPTED:
                 break
     if accepted:
         raise PromiseBroken(
