@@ -28,7 +28,7 @@ SECRETS = (API_KEY, BEARER, COOKIE, PASSWORD)
 #: The lengths at which texts are cut: a secret is placed across each of them.
 CUTS = (80, 120, 160, 200, 300, 400, 500, 4_000, 65_536)
 #: Instructions that a server could write to a CI system, a terminal or rich.
-ORDERS = (
+INSTRUCTIONS = (
     "::error::owned\n  ::set-env name=A::owned\n::owned::\n##[error]owned\n##vso[task.owned]1\n"
     "\x1b[31mowned\x1b[0m\x1b]0;owned\x07\r::owned::\x85::owned::\u2028::owned::\x9b2J"
     "[red]owned[/red] [link=http://owned]owned[/link]"
@@ -150,7 +150,7 @@ class Echo:
     """An application around another one that shows the secrets it is sent.
 
     It adds members to every JSON object that is answered, and headers to every answer. What
-    `refused` selects, by (method, path), is answered by 418 with only secrets and `ORDERS`.
+    `refused` selects, by (method, path), is answered by 418 with only secrets and `INSTRUCTIONS`.
     """
 
     def __init__(self, app: ASGIApp, refused: Callable[[str, str], bool]) -> None:
@@ -164,7 +164,7 @@ class Echo:
         sent = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
         self.seen |= sent.keys() & {"x-api-key", "authorization", "cookie"}
         if self._refused(scope["method"], scope["path"]):
-            text = f"{across_cuts()}\n{ORDERS}\n{everything()}"
+            text = f"{across_cuts()}\n{INSTRUCTIONS}\n{everything()}"
             # An answer that cannot be read ends a check with an error.
             more = [(b"content-encoding", b"gzip")] if "/history" in scope["path"] else []
             await _answer(send, 418, b"text/plain; charset=utf-8", text.encode(), more)
@@ -199,9 +199,9 @@ def _with_echo(body: bytes, path: str) -> bytes:
         value["echo"] = {secret: forms_of(secret)}
         # As much as messages quote; the later cut, of recorded texts, is covered by refusals.
         value["across"] = across_cuts()[:5_000]
-        value["orders"] = ORDERS
+        value["orders"] = INSTRUCTIONS
     elif isinstance(value, dict):
-        value |= {"name": f"srv {API_KEY} ../{ORDERS}", "version": f"1.0 {ORDERS}"}
+        value |= {"name": f"srv {API_KEY} ../{INSTRUCTIONS}", "version": f"1.0 {INSTRUCTIONS}"}
     return json.dumps(value).encode()
 
 

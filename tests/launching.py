@@ -88,10 +88,10 @@ def write_wheel(folder: Path, name: str = "fake_server", version: str = "1.0") -
     return wheel
 
 
-def wait_for(happened: Callable[[], bool]) -> None:
-    """Poll `happened` until it is true; AssertionError at the deadline."""
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Poll `condition` until it is true; AssertionError at the deadline."""
     deadline = time.monotonic() + _SOON_S
-    while not happened():
+    while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
 

@@ -69,10 +69,10 @@ def verified(store: ThreadStore, file: Path, *options: str) -> tuple[int, dict[s
     return ended.exit_code, json.loads(ended.stdout)
 
 
-def losses(found: dict[str, Any]) -> set[tuple[str, str | None, str, str]]:
+def losses(report: dict[str, Any]) -> set[tuple[str, str | None, str, str]]:
     """Return operation, kind of thread, path and kind of loss of every loss found."""
     return {
         (each["operation"], each["thread"], each["path"], each["kind"])
-        for each in found["findings"]
+        for each in report["findings"]
         if each["loss"]
     }

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from conformance.reference.server import HOST
 
-#: A function that talks over a client's connection; the event is set when the test is over.
-Talk = Callable[[socket.socket, threading.Event], None]
+#: A function that handles a client's connection; the event is set when the test is over.
+ConnectionHandler = Callable[[socket.socket, threading.Event], None]
 
 
 @contextmanager
-def raw_server(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Yield host and port of a server that calls `talk` with each connection."""
+def raw_server(handle: ConnectionHandler, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Yield host and port of a server that calls `handle` with each connection."""
     over = threading.Event()
     listener = socket.create_server((HOST, 0))
 
@@ -33,7 +33,7 @@ def raw_server(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         with suppress(OSError):
             secured = tls.wrap_socket(connection, server_side=True) if tls else connection
             with secured:
-                talk(secured, over)
+                handle(secured, over)
 
     serving = threading.Thread(target=serve, daemon=True)
     serving.start()
@@ -59,28 +59,28 @@ def head_of(connection: socket.socket) -> bytes:
     return head
 
 
-def reply_with(*parts: bytes) -> Talk:
-    """Return a talk that answers every request of a connection with these bytes."""
+def reply_with(*parts: bytes) -> ConnectionHandler:
+    """Return a handler that answers every request of a connection with these bytes."""
 
-    def talk(connection: socket.socket, _over: threading.Event) -> None:
+    def handle(connection: socket.socket, _over: threading.Event) -> None:
         while True:
             head_of(connection)
             for part in parts:
                 connection.sendall(part)
 
-    return talk
+    return handle
 
 
-def reply_slowly(head: bytes, drop: bytes, pause_s: float = 0.01) -> Talk:
-    """Return a talk that sends `head` once, then `drop` every `pause_s` seconds until the end."""
+def reply_slowly(head: bytes, drop: bytes, pause_s: float = 0.01) -> ConnectionHandler:
+    """Return a handler that sends `head` once, then `drop` every `pause_s` seconds to the end."""
 
-    def talk(connection: socket.socket, over: threading.Event) -> None:
+    def handle(connection: socket.socket, over: threading.Event) -> None:
         head_of(connection)
         connection.sendall(head)
         while not over.wait(pause_s):
             connection.sendall(drop)
 
-    return talk
+    return handle
 
 
 def response(body: bytes, *headers: str, status: str = "200 OK") -> bytes:

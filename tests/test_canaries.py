@@ -28,7 +28,7 @@ from tests.echoing import (
     BEARER,
     COOKIE,
     HEADERS,
-    ORDERS,
+    INSTRUCTIONS,
     Echo,
     everything,
     leaks,
@@ -94,7 +94,7 @@ def run(directory: Path, url: str, *options: str) -> subprocess.CompletedProcess
 def test_the_test_finds_what_it_looks_for() -> None:
     assert leaks(API_KEY[3:14])
     assert leaks(everything())
-    assert _ORDER.search(ORDERS)
+    assert _ORDER.search(INSTRUCTIONS)
     assert not leaks("[redacted]" * 3 + "/threads/00000000-0000-4000-8000-000000000000")
 
 

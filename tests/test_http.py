@@ -95,7 +95,7 @@ def test_a_request_that_is_not_read_is_given_up_too() -> None:
 def test_a_connection_on_which_an_answer_was_given_up_is_not_used_again() -> None:
     connections = 0
 
-    def talk(connection: socket.socket, over: threading.Event) -> None:
+    def handle(connection: socket.socket, over: threading.Event) -> None:
         nonlocal connections
         connections += 1
         if connections == 1:
@@ -104,7 +104,7 @@ def test_a_connection_on_which_an_answer_was_given_up_is_not_used_again() -> Non
             over.wait()
         reply_with(response(b"fresh"))(connection, over)
 
-    with raw_server(talk) as at, httpx.Client(transport=HttpTransport()) as http:
+    with raw_server(handle) as at, httpx.Client(transport=HttpTransport()) as http:
         with pytest.raises(DeadlineError):
             http.get(f"http://{at}/", timeout=0.2)
         assert [http.get(f"http://{at}/").text for _ in range(3)] == ["fresh"] * 3
@@ -114,12 +114,12 @@ def test_a_connection_on_which_an_answer_was_given_up_is_not_used_again() -> Non
 def test_a_request_can_be_cut_from_another_thread() -> None:
     cut = threading.Event()
 
-    def talk(connection: socket.socket, over: threading.Event) -> None:
+    def handle(connection: socket.socket, over: threading.Event) -> None:
         head_of(connection)
         cut.set()
         over.wait()
 
-    with raw_server(talk) as at, pytest.raises(CutError):
+    with raw_server(handle) as at, pytest.raises(CutError):
         asked(at, timeout=None, cut=cut)
 
 
@@ -254,11 +254,11 @@ def test_a_broken_encoding_is_no_answer(sent: bytes) -> None:
 def test_only_what_can_be_decoded_is_asked_for(settings_for: MakeSettings) -> None:
     heads: list[bytes] = []
 
-    def talk(connection: socket.socket, _over: threading.Event) -> None:
+    def handle(connection: socket.socket, _over: threading.Event) -> None:
         heads.append(head_of(connection))
         connection.sendall(response(b"{}"))
 
-    with raw_server(talk) as at, connect(settings_for(f"http://{at}")) as connection:
+    with raw_server(handle) as at, connect(settings_for(f"http://{at}")) as connection:
         connection.client.info()
     assert b"accept-encoding: gzip, deflate\r\n" in heads[0].lower()
 
@@ -393,11 +393,11 @@ def test_a_proxy_of_the_environment_is_used(
 ) -> None:
     heads: list[bytes] = []
 
-    def talk(connection: socket.socket, _over: threading.Event) -> None:
+    def handle(connection: socket.socket, _over: threading.Event) -> None:
         heads.append(head_of(connection))
         connection.sendall(response(b"by proxy"))
 
-    with raw_server(talk) as at:
+    with raw_server(handle) as at:
         environment(HTTP_PROXY=f"http://me:swordfish@{at}")
         assert through(settings_for("http://deployment.test")).text == "by proxy"
     assert heads[0].startswith(b"GET http://deployment.test/info HTTP/1.1\r\n")
@@ -476,13 +476,13 @@ def test_a_tunnel_through_a_proxy(
         pytest.skip("openssl is not installed")
     context, pem = made
 
-    def talk(connection: socket.socket, over: threading.Event) -> None:
+    def handle(connection: socket.socket, over: threading.Event) -> None:
         assert head_of(connection).startswith(b"CONNECT deployment.test:443 ")
         connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
         with context.wrap_socket(connection, server_side=True) as secured:
             reply_with(response(b"through"))(secured, over)
 
-    with raw_server(talk) as at:
+    with raw_server(handle) as at:
         environment(HTTPS_PROXY=f"http://{at}")
         settings = settings_for("https://deployment.test", ca_bundle=str(pem))
         assert through(settings).text == "through"

@@ -15,7 +15,7 @@ import pytest
 
 from conformance.deployment.launch.process import ProcessTree
 from tests.conftest import environment_of
-from tests.launching import assert_gone, wait_for
+from tests.launching import assert_gone, wait_until
 
 # A family: the command, a child, and a grandchild that was left in a session of its own.
 _FAMILY = """\
@@ -70,7 +70,7 @@ def family(folder: Path) -> ProcessTree:
 def members(folder: Path) -> list[psutil.Process]:
     """The processes of the family, once all are there."""
     file = folder / "pids.json"
-    wait_for(file.exists)
+    wait_until(file.exists)
     return [psutil.Process(pid) for pid in json.loads(file.read_text())]
 
 
@@ -140,7 +140,7 @@ def test_a_command_that_asks_to_be_killed_is(tmp_path: Path) -> None:
     )
     tree = python(tmp_path, "-c", deaf, grace_s=0.1)
     with tree:
-        wait_for(lambda: "deaf" in tree.output_text())
+        wait_until(lambda: "deaf" in tree.output_text())
         assert tree.status() is None
     assert tree.status() == 128 + signal.SIGKILL
 
@@ -183,7 +183,7 @@ def test_a_restart_ends_the_tree_and_keeps_what_is_to_go_in_the_end(
     )
     tree = python(place, "-c", script, remove=[place])
     with tree:
-        wait_for(lambda: "begun" in tree.output_text())
+        wait_until(lambda: "begun" in tree.output_text())
         assert tree._supervisor is not None
         started = psutil.Process(tree._supervisor.pid).children(recursive=True)
         (place / "kept").touch()
@@ -191,7 +191,7 @@ def test_a_restart_ends_the_tree_and_keeps_what_is_to_go_in_the_end(
         assert_gone(started)
         assert ("stopped" in tree.output_text()) is not kill
         assert (place / "kept").exists()
-        wait_for(lambda: "begun" in tree.output_text()[tree.output_length :])
+        wait_until(lambda: "begun" in tree.output_text()[tree.output_length :])
         assert tree.status() is None
     assert not place.exists()
 

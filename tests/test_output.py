@@ -16,7 +16,7 @@ from conformance.output import SafeStream, redact_output
 from conformance.report.run.terminal import TerminalView
 from conformance.safe_text import harmless, without_commands
 from tests.conftest import CHECKOUT, command
-from tests.echoing import ORDERS
+from tests.echoing import INSTRUCTIONS
 
 ORDER = re.compile(r"^(?:\s|\x1b\[[0-9;]*m)*::|##\w*\[", re.MULTILINE)
 
@@ -79,7 +79,7 @@ def test_colours_of_the_terminal_survive() -> None:
 
 
 def test_orders_become_harmless_before_they_are_stored() -> None:
-    shown = harmless(ORDERS)
+    shown = harmless(INSTRUCTIONS)
     assert not ORDER.search(shown)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028]", shown)
 

@@ -17,7 +17,7 @@ from conformance.deployment.probe.preflight import ServerInfo, UnreachableError,
 from conformance.deployment.settings import Settings
 from conformance.reference.server import HOST
 from tests.conftest import Reply, answering, as_json
-from tests.sockets import Talk, certificate, raw_server, reply_with, response
+from tests.sockets import ConnectionHandler, certificate, raw_server, reply_with, response
 
 MakeSettings = Callable[..., Settings]
 HTML: Reply = (200, "text/html", b"<html>hello</html>")
@@ -177,8 +177,8 @@ def redirecting(location: str) -> AbstractContextManager[str]:
 
 
 @contextmanager
-def within_http(talk: AbstractContextManager[str]) -> Iterator[str]:
-    with talk as at:
+def within_http(server: AbstractContextManager[str]) -> Iterator[str]:
+    with server as at:
         yield f"http://{at}"
 
 
@@ -205,14 +205,14 @@ def test_https_where_http_is_spoken(settings_for: MakeSettings) -> None:
     assert f"write http://{at} if it serves plain HTTP" in message
 
 
-def saying_at_once(answer: bytes) -> Talk:
+def saying_at_once(answer: bytes) -> ConnectionHandler:
     """Says so whatever comes, as a server of HTTP does that cannot read it."""
 
-    def talk(connection: socket.socket, _over: threading.Event) -> None:
+    def handle(connection: socket.socket, _over: threading.Event) -> None:
         connection.recv(1)
         connection.sendall(answer)
 
-    return talk
+    return handle
 
 
 @pytest.mark.parametrize("polite", [False, True])
@@ -224,14 +224,14 @@ def test_http_where_https_is_spoken(
         pytest.skip("openssl is not installed")
     context, _ = made
 
-    def talk(connection: socket.socket, over: threading.Event) -> None:
+    def handle(connection: socket.socket, over: threading.Event) -> None:
         is_tls = connection.recv(1, socket.MSG_PEEK) == b"\x16"
         if polite and not is_tls:
             reply_with(response(b"<html>", status="400 Bad Request"))(connection, over)
         with context.wrap_socket(connection, server_side=True) as secured:
             reply_with(response(b"[]"))(secured, over)
 
-    with raw_server(talk) as at:
+    with raw_server(handle) as at:
         message = refusal(settings_for(f"http://{at}"))
     assert message == f"http://{at} speaks https, not http: write https://{at}"
 

@@ -25,7 +25,7 @@ from conformance.report.record import Report, load_report
 from conformance.report.run.grouping import failure_groups
 from conformance.runner.session import run_suite
 from tests.conftest import Reply, answering, arguments_of, as_json, command, environment_of
-from tests.launching import assert_gone, starts, wait_for, write_launcher
+from tests.launching import assert_gone, starts, wait_until, write_launcher
 
 MakeSettings = Callable[..., Settings]
 DURABLE = tuple(
@@ -162,7 +162,7 @@ def test_nothing_is_left_of_a_run_that_is_interrupted_while_it_restarts(
         assert next(line for line in process.stdout if line.strip()).startswith("Deployment")
         before = psutil.Process(process.pid).children(recursive=True)
         # The keeper of the first server ends with it, and another one starts.
-        wait_for(lambda: not all(each.is_running() for each in before))
+        wait_until(lambda: not all(each.is_running() for each in before))
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         assert process.stderr is not None
@@ -172,7 +172,7 @@ def test_nothing_is_left_of_a_run_that_is_interrupted_while_it_restarts(
     assert "stopped unexpectedly" not in said
     assert before
     assert_gone(before)
-    wait_for(lambda: not any((tmp_path / "tmp").iterdir()))
+    wait_until(lambda: not any((tmp_path / "tmp").iterdir()))
 
 
 # ---- what is told ----------------------------------------------------------------------

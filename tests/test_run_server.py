@@ -23,7 +23,7 @@ from tests.launching import (
     REQUIREMENT,
     assert_gone,
     starts,
-    wait_for,
+    wait_until,
     write_launcher,
     write_wheel,
 )
@@ -168,7 +168,7 @@ def test_nothing_is_left_of_an_interrupted_start(number: signal.Signals, tmp_pat
     if number != signal.SIGKILL:
         assert process.returncode == 130
     # A killed process removes nothing itself: its keepers do, as their last deed.
-    wait_for(lambda: not any((tmp_path / "tmp").iterdir()))
+    wait_until(lambda: not any((tmp_path / "tmp").iterdir()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -188,7 +188,7 @@ def test_an_interrupted_run_ends_its_server(number: signal.Signals, tmp_path: Pa
     assert started
     assert_gone(started)
     # A killed process removes nothing itself: its keepers do, as their last deed.
-    wait_for(lambda: not any((tmp_path / "tmp").iterdir()))
+    wait_until(lambda: not any((tmp_path / "tmp").iterdir()))
 
 
 def test_what_can_be_launched_and_what_is_cached(

@@ -13,7 +13,7 @@ from conformance.deployment.wire.deadline_connections import CutError
 from conformance.deployment.wire.http import HttpTransport
 from conformance.deployment.wire.stream_reading import READER, Reader, at_once
 from conformance.parallel import start
-from tests.sockets import Talk, head_of, raw_server, reply_with
+from tests.sockets import ConnectionHandler, head_of, raw_server, reply_with
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: "
 STREAM = HEAD + b"text/event-stream; charset=utf-8\r\n\r\n"
@@ -22,16 +22,16 @@ CHUNK = f"{len(EVENT):x}\r\n".encode() + EVENT + b"\r\n"
 WAITS_S = 10.0
 
 
-def staying_open(said: bytes) -> Talk:
+def staying_open(said: bytes) -> ConnectionHandler:
     """Say this, and stay until the client has left or the test is over."""
 
-    def talk(connection: socket.socket, over: threading.Event) -> None:
+    def handle(connection: socket.socket, over: threading.Event) -> None:
         head_of(connection)
         connection.sendall(said)
         connection.settimeout(WAITS_S)
         connection.recv(1)
 
-    return talk
+    return handle
 
 
 def read(at: str, reader: Reader, timeout: float | None = WAITS_S) -> httpx.Response:
