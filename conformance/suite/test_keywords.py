@@ -40,7 +40,7 @@ class Bodied:
 
     operation_id: str
     schema: str
-    right: Callable[[ThreadsApi, Thread], dict[str, Any]]
+    valid_body: Callable[[ThreadsApi, Thread], dict[str, Any]]
     beyond: tuple[str, ...] = ()
 
 
@@ -65,10 +65,10 @@ _ID = "thread_id"
 
 BODIED = {
     "create": Bodied("create_thread", "thread_create", _prepopulation, ("supersteps",)),
-    "search": Bodied("search_threads", "thread_search", REQUESTS["search"].right),
-    "count": Bodied("count_threads", "thread_count", REQUESTS["count"].right),
-    "prune": Bodied("prune_threads", "thread_prune", REQUESTS["prune"].right),
-    "update": Bodied("update_thread", "thread_patch", REQUESTS["update"].right),
+    "search": Bodied("search_threads", "thread_search", REQUESTS["search"].valid_body),
+    "count": Bodied("count_threads", "thread_count", REQUESTS["count"].valid_body),
+    "prune": Bodied("prune_threads", "thread_prune", REQUESTS["prune"].valid_body),
+    "update": Bodied("update_thread", "thread_patch", REQUESTS["update"].valid_body),
     "update_state": Bodied(
         "update_state",
         "state_update",
