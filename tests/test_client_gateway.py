@@ -13,7 +13,7 @@ from conformance.clients.gateway import Gateway
 from conformance.deployment.connect import Connection, connect, exchanges_file
 from conformance.deployment.delivery.circuit_breaker import GivenUpError
 from conformance.deployment.ownership.guard import NotOursRefusal
-from conformance.deployment.ownership.ledger import open_ledgers, read_ledger
+from conformance.deployment.ownership.ledger import read_ledger, remaining_ledgers
 from conformance.deployment.settings import Settings
 from tests.conftest import Reply, answering, as_json
 
@@ -88,7 +88,7 @@ def test_what_a_client_makes_stands_in_the_ledger(
         body = {"metadata": connection.client.tag}
         made = httpx.post(f"{gateway.url}/threads", json=body).json()["thread_id"]
         copy = httpx.post(f"{gateway.url}/threads/{made}/copy").json()["thread_id"]
-        ((folder, ledger),) = open_ledgers()
+        ((folder, ledger),) = remaining_ledgers()
         assert set(ledger.named) == {made, copy}
         assert connection.client.ownership.is_ours(copy)
     assert read_ledger(folder).unidentified == ()

@@ -220,7 +220,7 @@ def test_only_proved_runs_are_changed(method: str, end: str, ours: Ownership) ->
     with pytest.raises(NotOursRefusal, match="names a run"):
         send(method, path, b"", ours)
     shown = {"run_id": run, "thread_id": own, "metadata": {RUN_TAG: ours.run_id}}
-    assert ours.adopt_run(GetAnswer(run, 200, {**shown, "created_at": LATER}, own)) == ""
+    assert ours.own_run_if_proved(GetAnswer(run, 200, {**shown, "created_at": LATER}, own)) == ""
     send(method, path, b"", ours)
     send(method, f"/threads/{own}/runs/{ours.absent_id()}{end}", b"", ours)
 
@@ -237,7 +237,10 @@ def test_only_proved_crons_are_changed(method: str, ours: Ownership) -> None:
     with pytest.raises(NotOursRefusal, match="names a cron"):
         send(method, f"/runs/crons/{cron}", {}, ours)
     shown = {"cron_id": cron, "thread_id": ours.new_id(), "created_at": LATER}
-    assert ours.adopt_cron(GetAnswer(cron, 200, {**shown, "payload": {"metadata": ours.tag}})) == ""
+    assert (
+        ours.own_cron_if_proved(GetAnswer(cron, 200, {**shown, "payload": {"metadata": ours.tag}}))
+        == ""
+    )
     send(method, f"/runs/crons/{cron}", {}, ours)
     send(method, f"/runs/crons/{ours.absent_id()}", {}, ours)
 

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.deployment.ownership.ledger import Ledger, open_ledgers
+from conformance.deployment.ownership.ledger import Ledger, remaining_ledgers
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.reference.app import new_store
@@ -68,7 +68,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 def created() -> int:
     """So many threads stand in the ledgers as created."""
-    return sum(len(ledger.created) for _, ledger in open_ledgers())
+    return sum(len(ledger.created) for _, ledger in remaining_ledgers())
 
 
 @contextmanager
@@ -179,7 +179,7 @@ def test_what_a_killed_run_left_is_swept(workers: str, deployment: str, tmp_path
     assert possible <= max(int(workers), 1)
     assert len(after) - len(before) <= possible
     assert {key: after[key] for key in before} == before
-    assert not list(open_ledgers())
+    assert not list(remaining_ledgers())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
@@ -245,7 +245,7 @@ def test_sweep_when_the_server_lost_its_threads(deployment: str, tmp_path: Path)
     swept = command(tmp_path, "sweep", "--url", deployment)
     assert swept.returncode == 0, swept.stdout + swept.stderr
     assert "left:" not in swept.stdout
-    assert not list(open_ledgers())
+    assert not list(remaining_ledgers())
 
 
 def test_sweep_of_a_server_that_is_gone(deployment: str, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_sweep_tells_of_what_was_left_under_another_name(deployment: str, tmp_pa
         f"a run of {by_name} may have left threads: sweep it with --url {by_name}" in ended.stdout
     )
     ended = command(tmp_path, "sweep", "--url", by_name)
-    assert (ended.returncode, list(open_ledgers())) == (0, [])
+    assert (ended.returncode, list(remaining_ledgers())) == (0, [])
 
 
 def test_sweep_touches_only_what_its_ledgers_name(deployment: str, tmp_path: Path) -> None:
@@ -294,8 +294,8 @@ def test_a_server_that_falls_silent_is_not_waited_for(
     assert cleanup.removed == 0
     assert str(UUID(int=49)) in cleanup.left
     assert len(cleanup.left) + sum(each.threads for each in cleanup.possibly_left) == 50
-    (_, kept) = next(open_ledgers())
-    assert len(kept.drawn) == 50  # nothing is forgotten
+    (_, kept) = next(remaining_ledgers())
+    assert len(kept.generated) == 50  # nothing is forgotten
 
 
 def test_what_may_stand_is_not_forgotten(
@@ -308,7 +308,7 @@ def test_what_may_stand_is_not_forgotten(
         assert clean_up(settings) == Cleanup(
             possibly_left=(LeftThreads(1, "GET gets no answer of use"),)
         )
-    assert [ledger.drawn for _, ledger in open_ledgers()] == [(str(UUID(int=1)),)]
+    assert [ledger.generated for _, ledger in remaining_ledgers()] == [(str(UUID(int=1)),)]
 
 
 # ---- beside other people ------------------------------------------------------------
@@ -447,8 +447,8 @@ def test_a_clean_up_that_is_refused_throughout_is_not_gone_on_with(
     told = {each.reason: each.threads for each in cleanup.reasons}
     assert sum(told.values()) == 50
     assert told["no request is answered any more in a way that says anything"] >= 47
-    (_, kept) = next(open_ledgers())
-    assert len(kept.drawn) == 50
+    (_, kept) = next(remaining_ledgers())
+    assert len(kept.generated) == 50
 
 
 def test_what_a_run_made_is_removed_where_unknown_ids_are_forbidden(

@@ -233,7 +233,7 @@ def test_a_run_that_creates_its_thread_is_written_ahead(
     with answering(lambda *_: as_json({})) as url, connect(settings_for(url)) as connection:
         own = connection.client.ownership.new_id()
         connection.client.run_wait(own, {"assistant_id": "agent", "if_not_exists": "create"})
-    assert read_ledger(next(own_state.iterdir())).drawn == (own,)
+    assert read_ledger(next(own_state.iterdir())).generated == (own,)
 
 
 def test_many_ask_at_once(settings_for: MakeSettings, own_state: Path) -> None:
@@ -259,7 +259,7 @@ def test_many_ask_at_once(settings_for: MakeSettings, own_state: Path) -> None:
     assert {Exchange.from_json(line).check for line in lines} == {"the check"}
     assert len(lines) == many
     ledger = read_ledger(own_state / settings.run_id)
-    assert set(ledger.drawn) == set(made) == ledger.created
+    assert set(ledger.generated) == set(made) == ledger.created
 
 
 def test_what_is_begun_at_once_has_different_numbers(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def writing(*acts: Callable[[], object]) -> Callable[[], None]:
     """Do all of it as one write."""
 
     def write() -> None:
-        with WRITES.under_way():
+        with WRITES.delay_signals():
             for act in acts:
                 act()
 
@@ -94,7 +94,7 @@ def test_other_threads_hold_nothing_back() -> None:
     begun, ended = threading.Event(), threading.Event()
 
     def write() -> None:
-        with signals_as_interrupt(), WRITES.under_way():
+        with signals_as_interrupt(), WRITES.delay_signals():
             begun.set()
             ended.wait(DEADLINE_S)
 

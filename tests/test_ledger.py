@@ -22,8 +22,8 @@ from conformance.deployment.ownership.ledger import (
     LedgerState,
     claim,
     ledgers_dir,
-    open_ledgers,
     read_ledger,
+    remaining_ledgers,
     remove_ledger,
 )
 from conformance.deployment.settings import Settings, SettingsError
@@ -32,14 +32,14 @@ from conformance.runner.cleanup import clean_up
 from tests.conftest import Reply, answering, as_json
 
 URL = "http://127.0.0.1:1"
-DRAWN = UUID("abcdefab-0000-4000-8000-000000000000")
+GENERATED = UUID("abcdefab-0000-4000-8000-000000000000")
 NOW = "2999-01-01T00:00:00+00:00"
 
 
 def test_every_event_is_on_disk_at_once(tmp_path: Path) -> None:
     with Ledger(tmp_path, "gw0", URL) as one, Ledger(tmp_path, "gw1", URL) as other:
         one.record_planned("a")
-        assert read_ledger(tmp_path).drawn == ("a",)
+        assert read_ledger(tmp_path).generated == ("a",)
         one.record_created("a")
         assert read_ledger(tmp_path).created == {"a"}
         number = other.record_begun("a copy of a")
@@ -52,7 +52,7 @@ def test_every_event_is_on_disk_at_once(tmp_path: Path) -> None:
         assert read_ledger(tmp_path) == LedgerState(
             tmp_path.name,
             URL,
-            drawn=("a",),
+            generated=("a",),
             created=frozenset("a"),
             named=("c", "d"),
             unidentified=("a copy of b",),
@@ -63,15 +63,15 @@ def test_every_event_is_on_disk_at_once(tmp_path: Path) -> None:
 
 def test_what_was_drawn_is_not_what_was_named(tmp_path: Path) -> None:
     with Ledger(tmp_path, "gw0", URL) as one, Ledger(tmp_path, "gw1", URL) as other:
-        other.record_named(str(DRAWN).upper())
-        one.record_planned(str(DRAWN))
-    assert (read_ledger(tmp_path).drawn, read_ledger(tmp_path).named) == ((str(DRAWN),), ())
+        other.record_named(str(GENERATED).upper())
+        one.record_planned(str(GENERATED))
+    assert (read_ledger(tmp_path).generated, read_ledger(tmp_path).named) == ((str(GENERATED),), ())
 
 
 def test_malformed_ids_are_kept_to_the_letter(tmp_path: Path) -> None:
     with Ledger(tmp_path, "main", URL) as ledger:
         ledger.record_planned("Not-A-UUID-abc")
-    assert read_ledger(tmp_path).drawn == ("Not-A-UUID-abc",)
+    assert read_ledger(tmp_path).generated == ("Not-A-UUID-abc",)
 
 
 def test_the_beginning_and_the_clock_are_kept(tmp_path: Path) -> None:
@@ -108,14 +108,14 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
         ledger.record_planned("a")
     with (tmp_path / "main.jsonl").open("ab") as file:
         file.write(b'{"event": "planned", "thread_id": "b\xc3')
-    assert read_ledger(tmp_path).drawn == ("a",)
+    assert read_ledger(tmp_path).generated == ("a",)
 
 
 def test_nothing_is_on_disk_before_something_is_planned(own_state: Path) -> None:
     with Ledger(own_state / "run", "main", URL):
         pass
     assert not own_state.exists()
-    assert list(open_ledgers()) == []
+    assert list(remaining_ledgers()) == []
 
 
 def test_accounts_are_those_of_runs_that_are_not_closed(own_state: Path) -> None:
@@ -123,9 +123,9 @@ def test_accounts_are_those_of_runs_that_are_not_closed(own_state: Path) -> None
     for name in ("run-1", "run-2"):
         with Ledger(own_state / name, "main", URL) as ledger:
             ledger.record_planned(name)
-    assert [ledger.drawn for _, ledger in open_ledgers()] == [("run-1",), ("run-2",)]
+    assert [ledger.generated for _, ledger in remaining_ledgers()] == [("run-1",), ("run-2",)]
     remove_ledger(own_state / "run-1")
-    assert [directory.name for directory, _ in open_ledgers()] == ["run-2"]
+    assert [directory.name for directory, _ in remaining_ledgers()] == ["run-2"]
 
 
 def test_a_claim_is_exclusive_until_its_end(tmp_path: Path) -> None:
@@ -191,13 +191,13 @@ def test_the_plan_is_written_before_the_request_leaves(
             client.copy(own)
             assert client.ownership.is_ours(made)
     first = seen["/threads ['metadata', 'thread_id']"]
-    assert (first.drawn, first.created) == ((own,), frozenset())
+    assert (first.generated, first.created) == ((own,), frozenset())
     second = seen["/threads ['metadata']"]
     assert second.created == {own}
     assert second.unidentified == ("a thread created without an id of this run's",)
     assert seen[f"/threads/{own}/copy []"].unidentified == (f"a copy of {own}",)
     last = read_ledger(own_state / run_id)
-    assert (last.drawn, last.created, last.named) == ((own,), frozenset({own}), (made,))
+    assert (last.generated, last.created, last.named) == ((own,), frozenset({own}), (made,))
     assert last.unidentified == ()
     assert last.clock_offset is not None
 
@@ -303,7 +303,7 @@ def test_what_an_answer_names_is_not_ours_unless_a_get_proves_it(
             with pytest.raises(NotOursRefusal):
                 connection.client.delete(stranger)
     state = read_ledger(own_state / settings.run_id)
-    assert (state.named, state.drawn, state.created) == ((stranger,), (own,), frozenset())
+    assert (state.named, state.generated, state.created) == ((stranger,), (own,), frozenset())
 
 
 def test_a_copy_that_is_its_source_is_nothing_new(

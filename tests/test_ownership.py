@@ -33,20 +33,20 @@ def test_every_thread_carries_the_tag_of_the_run_and_that_of_the_suite(ours: Own
 
 
 def test_what_is_drawn_is_ours_and_never_the_same(ours: Ownership) -> None:
-    drawn = [ours.new_id(), ours.absent_id(), ours.malformed_id(), ours.new_id_of_version("7")]
-    assert len(set(drawn)) == 4
-    assert all(map(ours.is_ours, drawn))
-    assert all(map(ours.is_drawn, drawn))
-    assert [is_uuid(each) for each in drawn] == [True, True, False, True]
-    assert ours.is_ours(drawn[0].upper())
-    assert Ownership(ours.run_id).new_id() not in drawn
+    generated = [ours.new_id(), ours.absent_id(), ours.malformed_id(), ours.new_id_of_version("7")]
+    assert len(set(generated)) == 4
+    assert all(map(ours.is_ours, generated))
+    assert all(map(ours.is_generated, generated))
+    assert [is_uuid(each) for each in generated] == [True, True, False, True]
+    assert ours.is_ours(generated[0].upper())
+    assert Ownership(ours.run_id).new_id() not in generated
 
 
 def test_a_thread_with_the_tag_that_is_new_is_taken(ours: Ownership) -> None:
     assert not ours.is_ours(NAMED)
-    assert ours.adopt_thread(GetAnswer(NAMED, 200, thread(ours))) == ""
+    assert ours.own_thread_if_proved(GetAnswer(NAMED, 200, thread(ours))) == ""
     assert ours.is_ours(NAMED)
-    assert not ours.is_drawn(NAMED)
+    assert not ours.is_generated(NAMED)
 
 
 @pytest.mark.parametrize(
@@ -72,22 +72,25 @@ def test_anything_less_proves_nothing(
 ) -> None:
     if changes.get("metadata") == {"deep": "TAG"}:
         changes = {"metadata": {"deep": ours.tag}}
-    assert reason in ours.adopt_thread(GetAnswer(NAMED, status, thread(ours, **changes)))
+    assert reason in ours.own_thread_if_proved(GetAnswer(NAMED, status, thread(ours, **changes)))
     assert not ours.is_ours(NAMED)
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 5])
 def test_what_is_no_object_proves_nothing(body: Any, ours: Ownership) -> None:
-    assert ours.adopt_thread(GetAnswer(NAMED, 200, body))
+    assert ours.own_thread_if_proved(GetAnswer(NAMED, 200, body))
     assert not ours.is_ours(NAMED)
 
 
 def test_on_a_disposable_deployment_a_creation_needs_no_tag(ours: Ownership) -> None:
     disposable = Ownership(str(uuid4()), clock=ServerClock(BEGAN), disposable=True)
     untagged = thread(ours, metadata={})
-    assert disposable.adopt_thread(GetAnswer(NAMED, 200, untagged))
-    assert disposable.adopt_thread(GetAnswer(NAMED, 200, untagged), named_by_creation=True) == ""
-    assert ours.adopt_thread(GetAnswer(NAMED, 200, untagged), named_by_creation=True)
+    assert disposable.own_thread_if_proved(GetAnswer(NAMED, 200, untagged))
+    assert (
+        disposable.own_thread_if_proved(GetAnswer(NAMED, 200, untagged), named_by_creation=True)
+        == ""
+    )
+    assert ours.own_thread_if_proved(GetAnswer(NAMED, 200, untagged), named_by_creation=True)
 
 
 RUN = "99999999-2222-4333-8444-555555555555"
@@ -109,7 +112,7 @@ def test_a_run_is_proved_like_a_thread(
 ) -> None:
     own = ours.new_id() if on_own_thread else str(uuid4())
     shown = {**thread(ours), "thread_id": own, "run_id": RUN, **changes}
-    said = ours.adopt_run(GetAnswer(RUN, 200, shown, own))
+    said = ours.own_run_if_proved(GetAnswer(RUN, 200, shown, own))
     assert reason in said
     assert ours.is_our_run(RUN) is (said == "") is (reason == "")
 
@@ -131,7 +134,7 @@ def test_a_cron_is_proved_like_a_thread(
     if "payload" in changes:
         changes = {**changes, "payload": {"metadata": ours.tag}}
     shown = {**thread(ours), "thread_id": ours.new_id(), "cron_id": RUN, **changes}
-    said = ours.adopt_cron(GetAnswer(RUN, 200, shown))
+    said = ours.own_cron_if_proved(GetAnswer(RUN, 200, shown))
     assert reason in said
     assert ours.is_our_cron(RUN) is (said == "") is (reason == "")
 
@@ -146,8 +149,10 @@ def test_the_clock_is_the_servers(ahead: timedelta) -> None:
     ours.clock.learn_from_date(format_datetime(received_at + ahead, usegmt=True), received_at)
     old = (BEGAN + ahead - timedelta(seconds=2)).isoformat()
     new = (BEGAN + ahead + timedelta(seconds=2)).isoformat()
-    assert "before" in ours.adopt_thread(GetAnswer(NAMED, 200, thread(ours, created_at=old)))
-    assert ours.adopt_thread(GetAnswer(NAMED, 200, thread(ours, created_at=new))) == ""
+    assert "before" in ours.own_thread_if_proved(
+        GetAnswer(NAMED, 200, thread(ours, created_at=old))
+    )
+    assert ours.own_thread_if_proved(GetAnswer(NAMED, 200, thread(ours, created_at=new))) == ""
 
 
 def test_the_clock_that_stamps_threads_counts_more_than_that_of_the_gateway() -> None:
@@ -176,7 +181,7 @@ def test_a_date_that_is_none_says_nothing(header: str | None) -> None:
 
 def test_on_a_deployment_of_its_own_nothing_is_other_peoples() -> None:
     body = b'[{"thread_id": "8c0ffee0-0000-4000-8000-000000000000", "metadata": {}}]'
-    shared, alone = (Ownership(str(uuid4()), alone=each) for each in (False, True))
+    shared, alone = (Ownership(str(uuid4()), launched_for_run=each) for each in (False, True))
     search = BY_NAME["search"]
     assert facts_of_strangers(search, "/threads/search", body, alone) is None
     assert "not proved to be this run's" in str(

@@ -15,7 +15,7 @@ from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.record.redaction import Redactor
 from conformance.runner.judging import private_facts
 
-THEIRS, OTHER, CHECKPOINT, DRAWN = (
+THEIRS, OTHER, CHECKPOINT, GENERATED = (
     f"abcdef0{number}-2222-4333-8444-555555555555" for number in range(4)
 )
 BASE = "http://host/base"
@@ -39,7 +39,7 @@ def exchange(method: str, path: str, operation: str, body: Any = None) -> Exchan
 
 
 def recorded(given: Exchange, *ids: str) -> Exchange:
-    recorder = PrivateRecorder(None, Redactor(), ids or (THEIRS,), lambda each: each == DRAWN)
+    recorder = PrivateRecorder(None, Redactor(), ids or (THEIRS,), lambda each: each == GENERATED)
     with recorder.check("a check") as kept:
         recorder.add(given)
     return kept[0]
@@ -50,7 +50,7 @@ def recorded(given: Exchange, *ids: str) -> Exchange:
     [
         (f"/threads/{THEIRS}", "get", "/threads/$THREAD"),
         (f"/threads/{THEIRS.upper()}/state", "state", "/threads/$THREAD/state"),
-        (f"/threads/{DRAWN}", "get", f"/threads/{DRAWN}"),
+        (f"/threads/{GENERATED}", "get", f"/threads/{GENERATED}"),
         (f"/threads/{OTHER}", "get", "/threads/$THREAD"),
         (
             f"/threads/{THEIRS}/state/{CHECKPOINT}",
@@ -87,8 +87,8 @@ def test_several_threads_are_numbered() -> None:
             '{"before": {"checkpoint_id": "$CHECKPOINT", "checkpoint_ns": ""}}',
         ),
         (
-            {"checkpoint": {"checkpoint_id": DRAWN, "checkpoint_ns": ""}},
-            f'{{"checkpoint": {{"checkpoint_id": "{DRAWN}", "checkpoint_ns": ""}}}}',
+            {"checkpoint": {"checkpoint_id": GENERATED, "checkpoint_ns": ""}},
+            f'{{"checkpoint": {{"checkpoint_id": "{GENERATED}", "checkpoint_ns": ""}}}}',
         ),
         ({"before": CHECKPOINT}, '{"before": $CHECKPOINT}'),
         ({"select": ["thread_id", "status"]}, '{"select": ["thread_id", "status"]}'),

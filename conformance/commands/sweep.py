@@ -15,11 +15,16 @@ import httpx
 
 from conformance.commands.access_options import other_tenant_options
 from conformance.commands.options import credentials_options, timeout_option, trust_options
-from conformance.deployment.cleanup.by_tenant import remove_as_each
+from conformance.deployment.cleanup.by_tenant import remove_for_each_tenant
 from conformance.deployment.cleanup.lost_threads import LostThread, find_lost, remove_lost
 from conformance.deployment.cleanup.removal import Removal
 from conformance.deployment.connect import connect, redactor_of
-from conformance.deployment.ownership.ledger import LedgerState, claim, open_ledgers, remove_ledger
+from conformance.deployment.ownership.ledger import (
+    LedgerState,
+    claim,
+    remaining_ledgers,
+    remove_ledger,
+)
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.record.redaction import Redactor
@@ -115,7 +120,7 @@ def _sweep_all(settings: Settings, url: str) -> bool:
     """Sweep every run of the deployment that is not in progress; return whether any is left."""
     swept = left = False
     elsewhere: set[str] = set()
-    for directory, ledger in open_ledgers():
+    for directory, ledger in remaining_ledgers():
         if ledger.url and ledger.url.rstrip("/") != url.rstrip("/"):
             elsewhere.add(ledger.url)
             continue
@@ -127,7 +132,7 @@ def _sweep_all(settings: Settings, url: str) -> bool:
             swept = True
             of_run = dataclasses.replace(settings, run_id=ledger.run_id)
             with connect(of_run, "sweep", record=False, ledger=ledger) as connection:
-                removal = remove_as_each(connection, of_run, ledger)
+                removal = remove_for_each_tenant(connection, of_run, ledger)
             _print_removal(ledger, removal)
         if removal.is_settled:
             # Threads not proved to be the run's were reported; no later sweep can prove them.
@@ -153,7 +158,7 @@ def _print_removal(ledger: LedgerState, removal: Removal) -> None:
 
 def _sweep_lost(settings: Settings, older_than: timedelta, *, yes: bool) -> bool:
     """List, and with `yes` remove, threads of lost runs; return whether any are left."""
-    known = {ledger.run_id for _, ledger in open_ledgers()}
+    known = {ledger.run_id for _, ledger in remaining_ledgers()}
     with connect(settings, "sweep", record=False) as connection:
         found = list(find_lost(connection.client, older_than, known))
     by_run: dict[str, list[LostThread]] = defaultdict(list)

@@ -99,14 +99,14 @@ def connect(
     ownership = Ownership(
         settings.run_id,
         clock=ServerClock(started_at, clock_offset),
-        drawn=ledger.drawn if ledger is not None else (),
+        generated=ledger.generated if ledger is not None else (),
         visits=visits,
         disposable=settings.disposable,
-        alone=settings.launched,
+        launched_for_run=settings.launched,
     )
     if settings.read_only:
         record_of_run: Recorder = PrivateRecorder(
-            file, redactor, settings.thread_ids, ownership.is_drawn
+            file, redactor, settings.thread_ids, ownership.is_generated
         )
     else:
         record_of_run = Recorder(file, redactor)

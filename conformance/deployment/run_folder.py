@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from conformance.deployment.ownership.ledger import make_ledger, remove_settled_ledgers
+from conformance.deployment.ownership.ledger import make_folder, remove_settled_ledgers
 from conformance.user_dirs import state_dir
 
 _LOCK = ".alive"
@@ -32,7 +32,7 @@ def run_folder() -> Iterator[Path]:
     Folders of killed runs are removed first, and so are ledgers of runs that left nothing.
     Raises `SettingsError` if the folder cannot be created.
     """
-    make_ledger(runs_dir())
+    make_folder(runs_dir())
     remove_stale_folders()
     remove_settled_ledgers()
     # So that a concurrent clean-up does not remove the folder before it is locked.

@@ -24,7 +24,7 @@ from conformance.deployment.delivery.trouble import (
     Trouble,
     trouble_of_answer,
 )
-from conformance.deployment.ownership.created_by_check import Journal
+from conformance.deployment.ownership.created_by_check import CreatedByCheck
 from conformance.deployment.ownership.creations import Creation, CreationTracker
 from conformance.deployment.ownership.guard import UnprovedId, check_request, unproved_ids
 from conformance.deployment.ownership.ledger import Ledger
@@ -66,10 +66,11 @@ class Recorder:
 
     `troubles` is the network trouble during the check; `accepted` are answers that resemble
     trouble and count as the deployment's own, and `doubts` those of them that may nevertheless
-    have come from a proxy; `journal` holds what the requests of the check created. `strangers`
-    describes, without content, what its answers showed of other people's data. `server_errors`
-    are the exchanges that were answered by 500, including requests of the suite itself. Several
-    threads of a check may add exchanges at once; each exchange is one line of the file.
+    have come from a proxy; `created_by_check` holds what the requests of the check created.
+    `strangers` describes, without content, what its answers showed of other people's data.
+    `server_errors` are the exchanges that were answered by 500, including requests of the suite
+    itself. Several threads of a check may add exchanges at once; each exchange is one line of the
+    file.
     """
 
     def __init__(self, file: Path | None, redactor: Redactor) -> None:
@@ -79,7 +80,7 @@ class Recorder:
         self.doubts: list[Trouble] = []
         self.strangers: list[str] = []
         self.server_errors: list[Exchange] = []
-        self.journal = Journal()
+        self.created_by_check = CreatedByCheck()
         self._lock = threading.Lock()
         self._file: IO[str] | None = file.open("a", encoding="utf-8") if file else None
         self._check = ""
@@ -92,7 +93,7 @@ class Recorder:
         self._check, self._current = check_id, []
         self.troubles, self.accepted, self.doubts, self.strangers = [], [], [], []
         self.server_errors = []
-        self.journal = Journal()
+        self.created_by_check = CreatedByCheck()
         self._restarted = False
         try:
             yield self._current
@@ -105,7 +106,7 @@ class Recorder:
 
     def note_restart(self) -> None:
         """Record a restart of the deployment, which may explain why something is gone."""
-        self.journal = Journal()
+        self.created_by_check = CreatedByCheck()
         self._restarted = True
 
     def add(self, exchange: Exchange, *, of_check: bool = True) -> None:
@@ -150,7 +151,7 @@ class _Connections:
     """A pool of connections, and the number of requests in progress on it."""
 
     transport: httpx.BaseTransport
-    under_way: int = 0
+    in_progress: int = 0
     retired: bool = False
 
 
@@ -184,8 +185,8 @@ class SuiteTransport(httpx.BaseTransport):
         self._recorder = recorder
         self._tracker = CreationTracker(ledger, ownership, self._read_thread)
         self._delivery = Delivery(
-            Probes(self._exchange, self._is_well, self._status_of, self._remove),
-            CircuitBreaker(self._is_there, self._is_well, outage_within_s),
+            Probes(self._send_and_record, self._repeats_good_read, self._status_of, self._remove),
+            CircuitBreaker(self._answers_info, self._repeats_good_read, outage_within_s),
             recorder.record_trouble,
             recorder.accept_as_answers,
             backoff_s,
@@ -213,7 +214,7 @@ class SuiteTransport(httpx.BaseTransport):
         check_request(request.method, path, body, self._ownership)
         if operation is None or not writes:
             return self._delivery.deliver(request, operation, None)
-        with WRITES.under_way():
+        with WRITES.delay_signals():
             self._current.request = request
             creation = self._tracker.record_request(operation, thread_id, body)
             request.extensions[_CREATION] = creation
@@ -228,7 +229,7 @@ class SuiteTransport(httpx.BaseTransport):
         with self._lock:
             used, self._connections = self._connections, _Connections(self._connect())
             used.retired = True
-            idle = not used.under_way
+            idle = not used.in_progress
         if idle:
             used.transport.close()
 
@@ -247,13 +248,13 @@ class SuiteTransport(httpx.BaseTransport):
         """Send a GET for an id, and record it as this run's if the answer proves that."""
         if named.kind == "thread":
             if shown := self._read_thread(named.id):
-                self._ownership.adopt_thread(shown)
+                self._ownership.own_thread_if_proved(shown)
         elif named.kind == "run" and named.thread_id is not None:
             place = f"/threads/{quote(named.thread_id, safe='')}/runs/"
             if shown := self._read(place, named.id, named.thread_id):
-                self._ownership.adopt_run(shown)
+                self._ownership.own_run_if_proved(shown)
         elif named.kind == "cron" and (shown := self._read("/runs/crons/", named.id)):
-            self._ownership.adopt_cron(shown)
+            self._ownership.own_cron_if_proved(shown)
 
     def _adopt_if_proved(
         self,
@@ -266,9 +267,9 @@ class SuiteTransport(httpx.BaseTransport):
         path = self._path_of(request)
         run_id, cron_id = operation.id_in(path, "run_id"), operation.id_in(path, "cron_id")
         if run_id is not None and not self._ownership.is_our_run(run_id):
-            self._ownership.adopt_run(_get_answer(response, run_id, thread_id))
+            self._ownership.own_run_if_proved(_get_answer(response, run_id, thread_id))
         if cron_id is not None and not self._ownership.is_our_cron(cron_id):
-            self._ownership.adopt_cron(_get_answer(response, cron_id))
+            self._ownership.own_cron_if_proved(_get_answer(response, cron_id))
 
     def _prove_listed_ids(
         self, operation: Operation, request: httpx.Request, response: httpx.Response
@@ -288,16 +289,18 @@ class SuiteTransport(httpx.BaseTransport):
     def _read_thread(self, thread_id: str) -> GetAnswer | None:
         return self._read("/threads/", thread_id)
 
-    def _read(self, place: str, asked: str, thread_id: str | None = None) -> GetAnswer | None:
+    def _read(
+        self, place: str, requested_id: str, thread_id: str | None = None
+    ) -> GetAnswer | None:
         """Send a GET for an id; return None if there is no answer."""
-        response = self._deliver_own("GET", f"{place}{quote(asked, safe='')}")
-        return None if response is None else _get_answer(response, asked, thread_id)
+        response = self._deliver_own("GET", f"{place}{quote(requested_id, safe='')}")
+        return None if response is None else _get_answer(response, requested_id, thread_id)
 
     def _deliver_own(self, method: str, path: str) -> httpx.Response | None:
         """Send a request of the suite itself, with the credentials of the current one."""
-        asking = _own_request(self._current.request, method, f"{self._base_path}{path}")
+        own_request = _own_request(self._current.request, method, f"{self._base_path}{path}")
         try:
-            return self._delivery.deliver(asking, identify(method, path)[0], None)
+            return self._delivery.deliver(own_request, identify(method, path)[0], None)
         except httpx.HTTPError:
             return None
 
@@ -306,42 +309,44 @@ class SuiteTransport(httpx.BaseTransport):
 
     def _remove(self, thread_id: str) -> int | None:
         """Delete the thread under an id that this run generated; return None for any other id."""
-        return self._status("DELETE", thread_id) if self._ownership.is_drawn(thread_id) else None
+        return (
+            self._status("DELETE", thread_id) if self._ownership.is_generated(thread_id) else None
+        )
 
     def _status(self, method: str, thread_id: str) -> int | None:
         path = f"{self._base_path}/threads/{quote(thread_id, safe='')}"
         try:
-            response = self._exchange(_own_request(self._current.request, method, path))
+            response = self._send_and_record(_own_request(self._current.request, method, path))
         except httpx.HTTPError:
             return None
         return None if trouble_of_answer("get", response) else response.status_code
 
-    def _is_there(self, request: httpx.Request) -> bool:
+    def _answers_info(self, request: httpx.Request) -> bool:
         """Return whether GET /info, with the credentials of `request`, gets any answer."""
-        asking = _own_request(request, "GET", f"{self._base_path}/info")
+        own_request = _own_request(request, "GET", f"{self._base_path}/info")
         try:
-            response = self._exchange(asking)
+            response = self._send_and_record(own_request)
         except httpx.HTTPError:
             return False
         return response.status_code not in GATEWAY_STATUSES
 
-    def _is_well(self, request: httpx.Request) -> bool:
+    def _repeats_good_read(self, request: httpx.Request) -> bool:
         """Return whether a read that succeeded with the same credentials succeeds again."""
         before = self._answered_well.get(_credentials(request))
         if before is None:
             return True
         try:
-            response = self._exchange(_repeat_as_own(before))
+            response = self._send_and_record(_repeat_as_own(before))
         except httpx.HTTPError:
             return False
         return trouble_of_answer("other", response) is None
 
-    def _exchange(self, request: httpx.Request) -> httpx.Response:
+    def _send_and_record(self, request: httpx.Request) -> httpx.Response:
         """Send once, read the whole answer, and record the exchange or its error."""
         operation, thread_id = identify(request.method, self._path_of(request))
         started_at, clock = datetime.now(UTC), time.perf_counter()
         try:
-            response = self._send(request)
+            response = self._send_on_pool(request)
         except httpx.HTTPError as broken:
             error = str(broken) or repr(broken)
             self._record(request, operation, thread_id, started_at, clock, error=error)
@@ -352,21 +357,23 @@ class SuiteTransport(httpx.BaseTransport):
             # Before the exchange is recorded, since this may prove ids in it to be this run's.
             creation = request.extensions[_CREATION]
             self._tracker.record_response(operation, creation, response)
-            self._recorder.journal.write(operation, creation, response)
+            self._recorder.created_by_check.write(operation, creation, response)
         if operation is not None and operation.name in ("run_get", "cron_get"):
             self._adopt_if_proved(operation, request, thread_id, response)
         if operation is not None and response.is_success:
             self._prove_listed_ids(operation, request, response)
         self._record(request, operation, thread_id, started_at, clock, response=response)
-        tells = operation is not None and operation.name in _THREAD_READS and response.is_success
-        if tells and trouble_of_answer("other", response) is None:
+        is_thread_read = (
+            operation is not None and operation.name in _THREAD_READS and response.is_success
+        )
+        if is_thread_read and trouble_of_answer("other", response) is None:
             self._answered_well[_credentials(request)] = request
         return response
 
-    def _send(self, request: httpx.Request) -> httpx.Response:
+    def _send_on_pool(self, request: httpx.Request) -> httpx.Response:
         with self._lock:
             used = self._connections
-            used.under_way += 1
+            used.in_progress += 1
         failed = False
         try:
             response = used.transport.handle_request(request)
@@ -375,11 +382,11 @@ class SuiteTransport(httpx.BaseTransport):
             return response
         finally:
             with self._lock:
-                used.under_way -= 1
+                used.in_progress -= 1
                 if failed and used is self._connections:
                     self._connections = _Connections(self._connect())
                     used.retired = True
-                last = used.retired and not used.under_way
+                last = used.retired and not used.in_progress
             if last:
                 used.transport.close()
 
@@ -405,7 +412,7 @@ class SuiteTransport(httpx.BaseTransport):
             facts = facts_of_strangers(
                 operation, self._path_of(request), response.content, self._ownership
             )
-            private = request.extensions.get(PRIVATE) and not self._ownership.alone
+            private = request.extensions.get(PRIVATE) and not self._ownership.launched_for_run
             if private and response.is_success:
                 facts = facts or _OTHER_PEOPLES
             if facts:
@@ -445,12 +452,14 @@ class SuiteTransport(httpx.BaseTransport):
         return _truncate(self._recorder.redactor.text(_decode(body)))
 
 
-def _get_answer(response: httpx.Response, asked: str, thread_id: str | None = None) -> GetAnswer:
+def _get_answer(
+    response: httpx.Response, requested_id: str, thread_id: str | None = None
+) -> GetAnswer:
     try:
         body = parse_json(response.content)
     except ValueError:
         body = None
-    return GetAnswer(asked, response.status_code, body, thread_id)
+    return GetAnswer(requested_id, response.status_code, body, thread_id)
 
 
 def _own_request(request: httpx.Request, method: str, raw_path: str) -> httpx.Request:

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.ownership.created_by_check import CHECK_TAG, Journal
+from conformance.deployment.ownership.created_by_check import CHECK_TAG, CreatedByCheck
 
 #: Threads of one check that are examined, at most.
 _MOST_THREADS = 20
@@ -23,53 +23,55 @@ _PAGE = 1000
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 
 
-def traces_of_trouble(client: ThreadsClient, journal: Journal) -> tuple[str, ...]:
+def traces_of_trouble(client: ThreadsClient, created: CreatedByCheck) -> tuple[str, ...]:
     """Return the traces that only a network fault or a restart explains; sorted, without ids.
 
     A request that gets no answer counts as no trace.
     """
     found: Counter[str] = Counter()
-    if journal.deleted_in_vain:
-        found["a deletion came in twice"] = journal.deleted_in_vain
-    if journal.pruned_in_vain:
-        found["a pruning came in twice"] = journal.pruned_in_vain
-    standing = [each for each in journal.made if each not in journal.deleted][:_MOST_THREADS]
+    if created.deletions_answered_gone:
+        found["a deletion came in twice"] = created.deletions_answered_gone
+    if created.pruned_in_vain:
+        found["a pruning came in twice"] = created.pruned_in_vain
+    standing = [each for each in created.made if each not in created.deleted][:_MOST_THREADS]
     for thread_id in standing:
-        found.update(_traces_of_thread(client, journal, thread_id))
-    if (extra := _extra_threads(client, journal)) > 0:
+        found.update(_traces_of_thread(client, created, thread_id))
+    if (extra := _extra_threads(client, created)) > 0:
         found["a creation or copy came in twice"] = extra
     return tuple(f"{what} ({number} times)" for what, number in sorted(found.items()))
 
 
-def _traces_of_thread(client: ThreadsClient, journal: Journal, thread_id: str) -> Iterator[str]:
+def _traces_of_thread(
+    client: ThreadsClient, created: CreatedByCheck, thread_id: str
+) -> Iterator[str]:
     shown = _answer_or_none(lambda: client.get(thread_id))
     if shown is not None and shown.status in _GONE:
         yield "a thread is gone that nobody deleted"
         return
-    if journal.runs[thread_id]:
+    if created.runs[thread_id]:
         listed = _list_in(_answer_or_none(lambda: client.runs.list(thread_id, limit=100)))
-        for _ in range(len(listed) - journal.runs[thread_id]):
+        for _ in range(len(listed) - created.runs[thread_id]):
             yield "a run came in twice"
-    if journal.updates[thread_id]:
+    if created.updates[thread_id]:
         states = _list_in(_answer_or_none(lambda: client.history(thread_id, limit=_PAGE)))
         # Updates, supersteps and the inputs of runs leave such states.
         written = [each for each in states if _source_of(each) in ("input", "update", "fork")]
-        asked_for = journal.updates[thread_id] + journal.made[thread_id] + journal.runs[thread_id]
+        asked_for = created.updates[thread_id] + created.made[thread_id] + created.runs[thread_id]
         for _ in range(len(written) - asked_for):
             yield "an update came in twice"
 
 
-def _extra_threads(client: ThreadsClient, journal: Journal) -> int:
+def _extra_threads(client: ThreadsClient, created: CreatedByCheck) -> int:
     """Return how many more threads than were requested carry the tag of the check.
 
     While it exists, the thread of a stateless run may have the run's metadata, and so the tag: no
     source forbids that.
     """
-    if len(journal.tags) != 1:
+    if len(created.tags) != 1:
         return 0
-    body = {"metadata": {CHECK_TAG: next(iter(journal.tags))}, "limit": 100}
+    body = {"metadata": {CHECK_TAG: next(iter(created.tags))}, "limit": 100}
     hits = _list_in(_answer_or_none(lambda: client.search(body)))
-    return len(hits) - len(journal.made) - journal.others - journal.stateless
+    return len(hits) - len(created.made) - created.threads_with_other_ids - created.stateless
 
 
 def _answer_or_none(ask: Callable[[], Answer]) -> Answer | None:

@@ -49,7 +49,7 @@ class Kind(StrEnum):
     CHANGED = "changed"
     ADDED = "added"
     NEW = "new"
-    FORM = "form"
+    NOTATION = "form"
 
     @property
     def is_loss(self) -> bool:
@@ -149,15 +149,15 @@ def _kind(change: Change, required: frozenset[str], bookkeeping: bool) -> Kind |
     free = json_path(change.path) not in required
     is_data = isinstance(last, int) or (len(change.path) > 1 and change.path[-2] in _DATA)
     if actual is ABSENT:
-        return Kind.FORM if _is_nothing(expected) and free and not is_data else Kind.MISSING
+        return Kind.NOTATION if _is_nothing(expected) and free and not is_data else Kind.MISSING
     if expected is ABSENT:
         return Kind.ADDED if is_data else Kind.NEW
     if same_json(expected, actual) or _same_but_redacted(expected, actual):
         return None
     if (_is_nothing(expected) and _is_nothing(actual) and free) or (
-        str(last).endswith("_at") and _same_moment(expected, actual)
+        str(last).endswith("_at") and _same_time(expected, actual)
     ):
-        return Kind.FORM
+        return Kind.NOTATION
     return Kind.NEW if bookkeeping and expected is None else Kind.CHANGED
 
 
@@ -166,7 +166,7 @@ def _is_nothing(value: Any) -> bool:
     return value is None or value is False or value in ("", [], {})
 
 
-def _same_moment(one: Any, other: Any) -> bool:
+def _same_time(one: Any, other: Any) -> bool:
     try:
         return datetime.fromisoformat(one) == datetime.fromisoformat(other)
     except (TypeError, ValueError):

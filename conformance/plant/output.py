@@ -27,7 +27,7 @@ _WORDS = {
     Kind.CHANGED: "changed",
     Kind.ADDED: "added",
     Kind.NEW: "new",
-    Kind.FORM: "written in another form",
+    Kind.NOTATION: "written in another form",
 }
 
 

@@ -226,7 +226,9 @@ def _remove(client: ThreadsClient, thread_id: str, plant_id: str) -> str | None:
         return None
     if not (shown.ok and carries_tag(shown.body, plant_id)):
         return "it does not carry the plant's tag: look whose it is, and delete it by hand"
-    if doubt := client.ownership.adopt_thread(GetAnswer(thread_id, shown.status, shown.body)):
+    if doubt := client.ownership.own_thread_if_proved(
+        GetAnswer(thread_id, shown.status, shown.body)
+    ):
         return f"{doubt}: look whose it is, and delete it by hand"
     reason = delete_thread(client, thread_id)
     return f"it could not be deleted: {reason}" if reason else "removed"

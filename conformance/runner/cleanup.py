@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable
 
-from conformance.deployment.cleanup.by_tenant import remove_as_each
+from conformance.deployment.cleanup.by_tenant import remove_for_each_tenant
 from conformance.deployment.cleanup.removal import Leftover
 from conformance.deployment.connect import connect
 from conformance.deployment.ownership.ledger import ledgers_dir, read_ledger, remove_ledger
@@ -37,8 +37,8 @@ def clean_up(
         remove_ledger(directory)
         return Cleanup()
     with connect(settings, "cleanup", record=False, ledger=ledger) as connection:
-        removal = remove_as_each(connection, settings, ledger)
-        if removal.is_whole:
+        removal = remove_for_each_tenant(connection, settings, ledger)
+        if removal.is_complete:
             remove_ledger(directory)
         if server_errors is not None:
             server_errors += [

@@ -246,7 +246,7 @@ class Checks:
         doubts = tuple(sorted(set(map(str, recorder.doubts))))
         if self._settings.read_only:
             return doubts
-        return doubts + traces_of_trouble(self._connection.client, recorder.journal)
+        return doubts + traces_of_trouble(self._connection.client, recorder.created_by_check)
 
     def _error_for_trouble(
         self, reports: list[pytest.TestReport], result: CheckResult, troubles: list[str]

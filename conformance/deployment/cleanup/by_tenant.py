@@ -12,7 +12,7 @@ from conformance.deployment.ownership.proof import canonical
 from conformance.deployment.settings import Settings
 
 
-def remove_as_each(
+def remove_for_each_tenant(
     connection: Connection, settings: Settings, ledger: LedgerState, keep: Collection[str] = ()
 ) -> Removal:
     """Delete the threads of a run, except those in `keep`, with the credentials that created them.

@@ -16,7 +16,7 @@ from conformance.deployment.ownership.proof import (
     GetAnswer,
     canonical,
     is_uuid,
-    moment_of,
+    parse_timestamp,
 )
 
 #: Key of the metadata of a planted thread, which is to be kept.
@@ -49,7 +49,10 @@ def find_lost(
         metadata = shown.digested.get("metadata") if isinstance(shown.digested, dict) else None
         if not shown.ok or not isinstance(metadata, dict) or PLANT_TAG in metadata:
             continue
-        run_id, created_at = metadata.get(RUN_TAG), moment_of(shown.digested.get("created_at"))
+        run_id, created_at = (
+            metadata.get(RUN_TAG),
+            parse_timestamp(shown.digested.get("created_at")),
+        )
         if not _is_tagged(metadata) or not isinstance(run_id, str) or run_id in known_runs:
             continue
         now = client.ownership.clock.now()
@@ -64,7 +67,7 @@ def remove_lost(client: ThreadsClient, lost: LostThread) -> str:
     """
     try:
         shown = client.get(lost.thread_id)
-        doubt = client.ownership.adopt_thread(
+        doubt = client.ownership.own_thread_if_proved(
             GetAnswer(lost.thread_id, shown.status, shown.digested)
         )
     except httpx.HTTPError as broken:

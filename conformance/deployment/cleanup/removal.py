@@ -70,7 +70,7 @@ class Removal:
         return len(self.existed) - len({canonical(each.thread_id) for each in self.left})
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether no thread is left or possibly left."""
         return not (self.left or self.possible)
 
@@ -134,7 +134,7 @@ class _Remover:
     search_is_answered: bool = True
     unanswered: int = 0
     #: Deletions in a row without a useful answer, even if other requests are answered.
-    undeleted: int = 0
+    failed_deletions_in_a_row: int = 0
     pace: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(_AT_ONCE))
 
     def removal(self) -> Removal:
@@ -146,7 +146,7 @@ class _Remover:
         # Crons first: they could create threads, or history, during the removal.
         self._for_each(self._unschedule, self.ledger.crons)
         scheduled = {each for each in self.ledger.scheduled if not self._is_unscheduled(each)}
-        self._for_each(self._remove_drawn, self.ledger.drawn)
+        self._for_each(self._remove_generated, self.ledger.generated)
         self._for_each(self._remove_named, self.ledger.named)
         tagged_are_known = self._remove_tagged()
         for thread_id in scheduled:
@@ -174,7 +174,7 @@ class _Remover:
         def when_allowed(own_id: str) -> None:
             with self.pace.slot():
                 remove(own_id)
-            self.pace.adjust(well=not (self.unanswered or self.undeleted))
+            self.pace.adjust(well=not (self.unanswered or self.failed_deletions_in_a_row))
 
         for_each(when_allowed, ids, _AT_ONCE)
 
@@ -183,7 +183,7 @@ class _Remover:
 
     # Threads
 
-    def _remove_drawn(self, thread_id: str) -> None:
+    def _remove_generated(self, thread_id: str) -> None:
         """Delete the thread, if any, under an id that the run generated."""
         if self._is_kept(thread_id):
             return
@@ -216,7 +216,7 @@ class _Remover:
             )
             return
         found = GetAnswer(thread_id, shown.status, shown.digested)
-        if reason := self.client.ownership.adopt_thread(found, named_by_creation=True):
+        if reason := self.client.ownership.own_thread_if_proved(found, named_by_creation=True):
             said = f"an answer named it, but {reason}: it is not touched"
             self.possible[known] = Leftover(thread_id, said, foreign=True)
             return
@@ -244,7 +244,7 @@ class _Remover:
         """Delete a thread that a search found, if it is proved to be the run's."""
         if self._is_kept(thread_id) or canonical(thread_id) in self.left:
             return
-        if self.client.ownership.is_drawn(thread_id):
+        if self.client.ownership.is_generated(thread_id):
             self.existed[canonical(thread_id)] = thread_id
             self._delete(thread_id)
             return
@@ -252,18 +252,18 @@ class _Remover:
         if shown is None or _is_gone(shown):
             return
         found = GetAnswer(thread_id, shown.status, shown.digested)
-        if not self.client.ownership.adopt_thread(found):
+        if not self.client.ownership.own_thread_if_proved(found):
             self.existed[canonical(thread_id)] = thread_id
             self._delete(thread_id)
 
-    def _search(self, standing: int) -> list[str] | None:
+    def _search(self, known_left: int) -> list[str] | None:
         """Return a page of ids that carry the run's tag; None if the search fails.
 
-        `standing` is the number of threads that are known to be left. The page is longer by
+        `known_left` is the number of threads that are known to be left. The page is longer by
         that number, since the search finds those threads again.
         """
         tag = {RUN_TAG: self.client.tag[RUN_TAG]}
-        body = {"metadata": tag, "limit": _PAGE + min(standing, 10 * _PAGE - _PAGE)}
+        body = {"metadata": tag, "limit": _PAGE + min(known_left, 10 * _PAGE - _PAGE)}
         answer = self._answer_or_none(lambda: self.client.search(body, private=True))
         if answer is None or not answer.ok or not isinstance(answer.digested, list):
             return None
@@ -271,11 +271,13 @@ class _Remover:
 
     def _delete(self, thread_id: str) -> None:
         """Delete a thread of the run, and record it as left unless it is gone afterwards."""
-        if max(self.unanswered, self.undeleted) >= _UNANSWERED_IN_A_ROW:
+        if max(self.unanswered, self.failed_deletions_in_a_row) >= _UNANSWERED_IN_A_ROW:
             reason = "no request is answered any more in a way that says anything"
         else:
             reason, statuses = _try_to_delete(self.client, thread_id)
-            self.undeleted = 0 if all(map(self._is_of_use, statuses)) else self.undeleted + 1
+            self.failed_deletions_in_a_row = (
+                0 if all(map(self._is_of_use, statuses)) else self.failed_deletions_in_a_row + 1
+            )
         if reason:
             self._record_left(thread_id, reason)
         else:
@@ -283,7 +285,7 @@ class _Remover:
 
     def _record_left(self, thread_id: str, reason: str) -> None:
         known = canonical(thread_id)
-        if known in self.existed or self.client.ownership.is_drawn(thread_id):
+        if known in self.existed or self.client.ownership.is_generated(thread_id):
             self.existed.setdefault(known, thread_id)
             self.left[known] = Leftover(thread_id, reason)
 
@@ -302,7 +304,9 @@ class _Remover:
             return False
         if _is_gone(shown):
             return True
-        if self.client.ownership.adopt_cron(GetAnswer(cron_id, shown.status, shown.digested)):
+        if self.client.ownership.own_cron_if_proved(
+            GetAnswer(cron_id, shown.status, shown.digested)
+        ):
             return False
         if self._answer_or_none(lambda: self.client.crons.delete(cron_id)) is None:
             return False
@@ -315,14 +319,14 @@ class _Remover:
         answer = self._answer_or_none(lambda: self.client.crons.search(body))
         if answer is None or not answer.ok or not isinstance(answer.digested, list):
             return all(self._is_cron_gone(each) for each in self.ledger.crons)
-        standing = [
+        cron_ids = [
             each["cron_id"]
             for each in answer.digested
             if isinstance(each, dict)
             and each.get("thread_id") == thread_id
             and isinstance(each.get("cron_id"), str)
         ]
-        unscheduled = [self._unschedule(each) for each in standing]
+        unscheduled = [self._unschedule(each) for each in cron_ids]
         return all(unscheduled)
 
     def _is_cron_gone(self, cron_id: str) -> bool:

@@ -62,12 +62,12 @@ class CircuitBreaker:
         """Return whether the last requests of the operation all timed out."""
         return self._timed_out[operation] >= HANGS_AFTER
 
-    def answered(self, operation: str) -> None:
+    def record_answer(self, operation: str) -> None:
         """Reset the counts after an answer, whatever it says."""
         self._unanswered = 0
         self._timed_out.pop(operation, None)
 
-    def unanswered(self, request: httpx.Request, trouble: Trouble) -> None:
+    def record_no_answer(self, request: httpx.Request, trouble: Trouble) -> None:
         """Count a request that got no answer; wait out an outage, or give up.
 
         Raises `GivenUpError` if the deployment does not come back in time.
@@ -88,11 +88,11 @@ class CircuitBreaker:
                 )
             self._unanswered = 0
 
-    def answered_well(self) -> None:
+    def record_good_answer(self) -> None:
         """Reset the count of requests in trouble after an answer of the deployment's own."""
         self._in_trouble = 0
 
-    def in_trouble(self, request: httpx.Request, trouble: Trouble) -> None:
+    def record_persisting_trouble(self, request: httpx.Request, trouble: Trouble) -> None:
         """Count a request whose trouble persisted; wait until the trouble is over, or give up.
 
         Raises `GivenUpError` if a request that succeeded before does not succeed again in time.

@@ -35,9 +35,9 @@ TRIES_AT_FIRST_CONTACT = 3
 TRIES_OF_AN_ANSWER = 3
 #: The same once the repetition of a request has replaced such an answer by another: the network
 #: disturbs answers by chance then, and may do so several times in a row.
-TRIES_OF_AN_ANSWER_BY_CHANCE = 9
+TRIES_OF_AN_ANSWER_INTERMITTENT = 9
 #: How often a GET is tried to find out whether a request was executed.
-_LOOKS = 4
+_STATUS_TRIES = 4
 _LONGEST_WAIT_S = 2.0
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 
@@ -85,7 +85,7 @@ class Delivery:
         self._first_contact = first_contact
         self._random = random.Random(0)
         #: Whether an answer that may come from a proxy was followed by another when repeated.
-        self._by_chance = False
+        self._intermittent = False
 
     def deliver(
         self, request: httpx.Request, operation: Operation | None, creation: Creation | None
@@ -111,18 +111,18 @@ class Delivery:
             except httpx.HTTPError as error:
                 outcome, trouble = error, trouble_of_error(name, error)
             if isinstance(outcome, httpx.Response) and (
-                trouble is None or (self._first_contact and trouble.fate is Execution.ANSWERED)
+                trouble is None or (self._first_contact and trouble.execution is Execution.ANSWERED)
             ):
-                self._breaker.answered(name)
-                self._by_chance |= any(each.fate is Execution.ANSWERED for each in seen)
+                self._breaker.record_answer(name)
+                self._intermittent |= any(each.execution is Execution.ANSWERED for each in seen)
                 return outcome
             assert trouble is not None
             seen.append(trouble)
             self._on_trouble(trouble)
-            if trouble.fate is Execution.ANSWERED or trouble.retry_after_s is not None:
-                self._breaker.answered(name)
+            if trouble.execution is Execution.ANSWERED or trouble.retry_after_s is not None:
+                self._breaker.record_answer(name)
             elif not self._first_contact:
-                self._breaker.unanswered(request, trouble)
+                self._breaker.record_no_answer(request, trouble)
             return self._judge(request, operation, creation, seen, outcome)
 
         trying = tenacity.Retrying(
@@ -135,21 +135,21 @@ class Delivery:
             response = trying(once)
         except TroubleError as troubled:
             if not self._first_contact:
-                self._breaker.in_trouble(request, troubled.trouble)
+                self._breaker.record_persisting_trouble(request, troubled.trouble)
             raise
-        self._breaker.answered_well()
+        self._breaker.record_good_answer()
         return response
 
     @property
     def _tries_of_an_answer(self) -> int:
-        return TRIES_OF_AN_ANSWER_BY_CHANCE if self._by_chance else TRIES_OF_AN_ANSWER
+        return TRIES_OF_AN_ANSWER_INTERMITTENT if self._intermittent else TRIES_OF_AN_ANSWER
 
     def _stops(self, state: tenacity.RetryCallState) -> bool:
         """Return whether a request has been tried as often as it may be."""
         if self._first_contact:
             return state.attempt_number >= TRIES_AT_FIRST_CONTACT
         error = state.outcome.exception() if state.outcome else None
-        is_answer = isinstance(error, _AgainError) and error.trouble.fate is Execution.ANSWERED
+        is_answer = isinstance(error, _AgainError) and error.trouble.execution is Execution.ANSWERED
         return state.attempt_number >= (
             max(TRIES, self._tries_of_an_answer) if is_answer else TRIES
         )
@@ -170,14 +170,14 @@ class Delivery:
         if hangs:
             self._on_trouble(replace(trouble, hangs=True))
         safe = not hangs and self._may_be_sent_again(operation, creation, trouble)
-        asked = sum(each.fate is Execution.ANSWERED for each in seen)
-        if trouble.fate is Execution.ANSWERED and isinstance(outcome, httpx.Response):
-            if safe and asked < self._tries_of_an_answer:
+        answered = sum(each.execution is Execution.ANSWERED for each in seen)
+        if trouble.execution is Execution.ANSWERED and isinstance(outcome, httpx.Response):
+            if safe and answered < self._tries_of_an_answer:
                 raise _AgainError(trouble, outcome)
             if self._probes.is_well(request):
                 # Other requests are answered as before, so this is the deployment's own answer.
-                answers = [each for each in seen if each.fate is Execution.ANSWERED]
-                self._on_answers_accepted(answers, asked >= self._tries_of_an_answer)
+                answers = [each for each in seen if each.execution is Execution.ANSWERED]
+                self._on_answers_accepted(answers, answered >= self._tries_of_an_answer)
                 return outcome
             raise TroubleError(trouble)
         if safe:
@@ -187,7 +187,7 @@ class Delivery:
     def _may_be_sent_again(
         self, operation: Operation | None, creation: Creation | None, trouble: Trouble
     ) -> bool:
-        if operation is None or not operation.writes or trouble.fate is Execution.NOT_DONE:
+        if operation is None or not operation.writes or trouble.execution is Execution.NOT_DONE:
             return True
         if operation.scope is Scope.NEW_THREAD and creation and creation.own_id:
             return creation.is_fresh and self._ensure_absent(creation.own_id)
@@ -209,7 +209,7 @@ class Delivery:
 
     def _status_of(self, thread_id: str) -> int | None:
         """Return the status of a GET of a thread, retried during trouble; None without one."""
-        for number in range(_LOOKS):
+        for number in range(_STATUS_TRIES):
             if (status := self._probes.status_of(thread_id)) is not None:
                 return status
             time.sleep(self._backoff_s * number)
@@ -228,9 +228,9 @@ class Delivery:
     def _pause(self, state: tenacity.RetryCallState) -> float:
         """Return the seconds to wait: as `Retry-After` says, else longer each time."""
         error = state.outcome.exception() if state.outcome else None
-        asked = error.trouble.retry_after_s if isinstance(error, _AgainError) else None
-        if asked is not None and self._backoff_s:
-            return asked
+        demanded_s = error.trouble.retry_after_s if isinstance(error, _AgainError) else None
+        if demanded_s is not None and self._backoff_s:
+            return demanded_s
         longest = min(self._backoff_s * 2 ** (state.attempt_number - 1), _LONGEST_WAIT_S)
         return float(longest * (0.5 + self._random.random() / 2))
 

@@ -16,7 +16,7 @@ from types import FrameType
 GRACE_S = 0.8
 
 
-class WritesUnderWay:
+class SignalDelay:
     """Signal handlers that delay a signal while the main thread sends a write."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class WritesUnderWay:
         self._waiting = False
 
     @contextmanager
-    def under_way(self) -> Iterator[None]:
+    def delay_signals(self) -> Iterator[None]:
         """Delay a signal while the block runs, for at most `GRACE_S` seconds."""
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -55,7 +55,7 @@ class WritesUnderWay:
 
 
 #: The instance of this process.
-WRITES = WritesUnderWay()
+WRITES = SignalDelay()
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Trouble:
 
     operation: str
     what: str
-    fate: Execution
+    execution: Execution
     timed_out: bool = False
     unreachable: bool = False
     retry_after_s: float | None = None
@@ -82,15 +82,19 @@ def trouble_of_error(operation: str, error: httpx.HTTPError) -> Trouble:
 def trouble_of_answer(operation: str, response: httpx.Response) -> Trouble | None:
     """Return the trouble that an answer may mean; None if it is the deployment's own answer.
 
-    Trouble of fate `ANSWERED` may still be the deployment's own answer: that is decided by
+    Trouble with `ANSWERED` may still be the deployment's own answer: that is decided by
     repeating a request that succeeded before.
     """
     status = response.status_code
     if status in response.request.extensions.get(EXPECTED_STATUSES, ()):
         return None
     if status in GATEWAY_STATUSES:
-        fate = Execution.NOT_DONE if status == httpx.codes.TOO_MANY_REQUESTS else Execution.UNKNOWN
-        return Trouble(operation, f"answered {status}", fate, retry_after_s=retry_after(response))
+        execution = (
+            Execution.NOT_DONE if status == httpx.codes.TOO_MANY_REQUESTS else Execution.UNKNOWN
+        )
+        return Trouble(
+            operation, f"answered {status}", execution, retry_after_s=retry_after(response)
+        )
     if status in CREDENTIAL_STATUSES:
         return Trouble(
             operation, f"answered {status}, as if the key were refused", Execution.ANSWERED

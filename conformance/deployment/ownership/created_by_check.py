@@ -22,7 +22,7 @@ _RUNS = frozenset({"run_background", "run_wait", "run_stream"})
 _COMMANDS_FOR_RUNS = ("run.start", "input.respond")
 
 
-class Journal:
+class CreatedByCheck:
     """What the requests of one check created or changed, according to their answers."""
 
     def __init__(self) -> None:
@@ -30,14 +30,14 @@ class Journal:
         #: Threads created under ids of the run, with the number of their supersteps.
         self.made: dict[str, int] = {}
         #: Number of threads whose ids the deployment chose, including copies.
-        self.others = 0
+        self.threads_with_other_ids = 0
         #: Number of stateless runs, each of which may have a thread with the run's metadata.
         self.stateless = 0
         self.updates: Counter[str] = Counter()
         self.runs: Counter[str] = Counter()
         self.deleted: set[str] = set()
         #: Number of deletions of an existing thread that were answered by 404 or 410.
-        self.deleted_in_vain = 0
+        self.deletions_answered_gone = 0
         #: Number of prunings that were answered with fewer threads than existed.
         self.pruned_in_vain = 0
         self._lock = threading.Lock()
@@ -48,7 +48,7 @@ class Journal:
             thread_id = canonical(creation.thread_id or "")
             if operation.name == "delete":
                 if response.status_code in _GONE and self._exists(thread_id):
-                    self.deleted_in_vain += 1
+                    self.deletions_answered_gone += 1
                 self.deleted.add(thread_id)
             elif operation.scope is Scope.MANY_THREADS:
                 named = {canonical(each) for each in _texts(creation.body, "thread_ids")}
@@ -66,12 +66,12 @@ class Journal:
             if isinstance(metadata, dict) and isinstance(metadata.get(CHECK_TAG), str):
                 self.tags.add(metadata[CHECK_TAG])
             if creation.own_id is None:
-                self.others += 1
+                self.threads_with_other_ids += 1
             elif creation.is_fresh:
                 steps = body.get("supersteps")
                 self.made[canonical(creation.own_id)] = len(steps) if isinstance(steps, list) else 0
         elif operation.name == "copy":
-            self.others += 1
+            self.threads_with_other_ids += 1
         elif operation.scope is Scope.NEW_RUN:
             self.stateless += len(creation.body) if isinstance(creation.body, list) else 1
         elif operation.name == "update_state":

@@ -18,7 +18,7 @@ from conformance.deployment.ownership.proof import (
     Ownership,
     canonical,
     has_tag,
-    moment_of,
+    parse_timestamp,
 )
 from conformance.json_text import parse_json
 
@@ -83,7 +83,9 @@ class CreationTracker:
         number = None
         if operation.scope is Scope.NEW_THREAD:
             named = members.get("thread_id")
-            own_id = named if isinstance(named, str) and self._ownership.is_drawn(named) else None
+            own_id = (
+                named if isinstance(named, str) and self._ownership.is_generated(named) else None
+            )
         # A deployment may create a thread under any id that a write names, though it should not.
         uses = self._count_use(own_id) if own_id is not None else UseCount()
         if self._ledger:
@@ -103,8 +105,8 @@ class CreationTracker:
         self, operation: Operation, creation: Creation, response: httpx.Response
     ) -> None:
         """Record what the answer says was created, and prove the ids that it names."""
-        made = response.is_success
-        answer = _parsed(response.content) if made else None
+        succeeded = response.is_success
+        answer = _parsed(response.content) if succeeded else None
         match operation.scope:
             case Scope.NEW_THREAD:
                 self._record_created(creation, response, answer)
@@ -122,7 +124,7 @@ class CreationTracker:
         with self._lock:
             uses = self._uses.setdefault(canonical(own_id), UseCount())
             uses.number += 1
-            if uses.number == 1 and self._ledger and self._ownership.is_drawn(own_id):
+            if uses.number == 1 and self._ledger and self._ownership.is_generated(own_id):
                 self._ledger.record_planned(own_id)
         return uses
 
@@ -130,7 +132,7 @@ class CreationTracker:
         named = _thread_id_in(answer)
         if creation.own_id is None:
             if not self._left_unfindable(creation, response, named):
-                self._close(creation, named)
+                self._record_ended(creation, named)
             self._prove(named)
         elif named is None:
             return
@@ -171,21 +173,21 @@ class CreationTracker:
         named = _thread_id_in(answer)
         if named is not None and canonical(named) == canonical(str(creation.thread_id)):
             named = None  # The answer names the source: no thread was created.
-        self._close(creation, named)
+        self._record_ended(creation, named)
         self._prove(named)
 
     def _record_runs(self, creation: Creation, response: httpx.Response, answer: Any) -> None:
         if not response.is_success:
-            self._close(creation, None)
+            self._record_ended(creation, None)
             return
         for thread_id in dict.fromkeys(_threads_of_runs(response, answer)):
             if self._ledger:
                 self._ledger.record_named(thread_id)
             if creation.number is not None:
                 self._prove(thread_id)
-        self._close(creation, None)
+        self._record_ended(creation, None)
 
-    def _close(self, creation: Creation, named: str | None) -> None:
+    def _record_ended(self, creation: Creation, named: str | None) -> None:
         if self._ledger and creation.number is not None:
             self._ledger.record_ended(creation.number, named)
 
@@ -193,10 +195,10 @@ class CreationTracker:
         if thread_id is None or self._ownership.is_ours(thread_id):
             return
         if shown := self._read_thread(thread_id):
-            self._ownership.adopt_thread(shown, named_by_creation=True)
+            self._ownership.own_thread_if_proved(shown, named_by_creation=True)
 
     def _learn_clock(self, thread: Any) -> None:
-        created_at = moment_of(thread.get("created_at"))
+        created_at = parse_timestamp(thread.get("created_at"))
         if created_at is None:
             return
         clock = self._ownership.clock

@@ -112,7 +112,7 @@ def _refuse_unless_visit(
         return
     if operation is None or operation.writes:
         raise GuardRefusal(f"{method} {path}: only to look at threads was asked for")
-    if thread_id is None or ownership.is_drawn(thread_id):
+    if thread_id is None or ownership.is_generated(thread_id):
         return
     if canonical(thread_id) not in visits:
         raise GuardRefusal(f"{method} {path}: the thread is none of those to be looked at")
@@ -120,7 +120,7 @@ def _refuse_unless_visit(
 
 def _is_of_preflight(path: str, ownership: Ownership) -> bool:
     """Return whether the path shows no thread: that of the OpenAPI document, or an absent path."""
-    return path == "/openapi.json" or ownership.is_drawn(path.rpartition("/")[2])
+    return path == "/openapi.json" or ownership.is_generated(path.rpartition("/")[2])
 
 
 def _refuse_what_could_mean_all(

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from conformance.deployment.ownership.proof import canonical, moment_of
+from conformance.deployment.ownership.proof import canonical, parse_timestamp
 from conformance.deployment.settings import SettingsError
 from conformance.user_dirs import state_dir
 
@@ -36,7 +36,7 @@ def ledgers_dir() -> Path:
 class LedgerState:
     """The content of the ledger of one run.
 
-    `drawn` are ids of this run under which a thread may exist, `created` those of them that
+    `generated` are ids of this run under which a thread may exist, `created` those of them that
     the deployment said it created. `named` are ids from answers to creations; they prove
     nothing. `unidentified` describes the creations whose id was never learned, and
     `unfindable` those of them whose threads have no tag of the run either. `crons` are
@@ -48,7 +48,7 @@ class LedgerState:
 
     run_id: str
     url: str
-    drawn: tuple[str, ...] = ()
+    generated: tuple[str, ...] = ()
     created: frozenset[str] = frozenset()
     named: tuple[str, ...] = ()
     unidentified: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class LedgerState:
     @property
     def is_empty(self) -> bool:
         """Whether the run created nothing, according to its ledger."""
-        creations = self.drawn or self.named or self.unidentified or self.unfindable
+        creations = self.generated or self.named or self.unidentified or self.unfindable
         return not (creations or self.scheduled)
 
 
@@ -152,7 +152,7 @@ class Ledger:
             self._write_line(self._file, event, **details)
 
     def _open_file(self) -> IO[str]:
-        make_ledger(self._directory)
+        make_folder(self._directory)
         self._alive.acquire()
         return (self._directory / f"{self._worker}.jsonl").open("a", encoding="utf-8")
 
@@ -162,7 +162,7 @@ class Ledger:
         file.flush()
 
 
-def make_ledger(directory: Path) -> None:
+def make_folder(directory: Path) -> None:
     """Create the folder of a run's ledger; raise `SettingsError` if that fails."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -179,7 +179,7 @@ def read_ledger(directory: Path) -> LedgerState:
     opened: list[datetime] = []
     offsets: list[timedelta] = []
     # Keyed by the canonical id; the values are the ids as they were sent.
-    drawn: dict[str, str] = {}
+    generated: dict[str, str] = {}
     named: dict[str, str] = {}
     created: set[str] = set()
     unidentified: list[str] = []
@@ -187,23 +187,23 @@ def read_ledger(directory: Path) -> LedgerState:
     scheduled: dict[str, None] = {}
     crons: dict[str, None] = {}
     for file in sorted(directory.glob("*.jsonl")):
-        under_way: dict[int, tuple[str, list[str]]] = {}
+        unanswered_creations: dict[int, tuple[str, list[str]]] = {}
         for entry in _read_entries(file):
             match entry:
                 case {"event": "opened", "url": str(url), "at": str(at)}:
-                    opened += filter(None, [moment_of(at)])
+                    opened += filter(None, [parse_timestamp(at)])
                     launched = launched or entry.get("launched") is True
                 case {"event": "clock", "offset_s": int() | float() as ahead}:
                     offsets.append(timedelta(seconds=ahead))
                 case {"event": "planned", "thread_id": str(thread_id)}:
-                    drawn.setdefault(canonical(thread_id), thread_id)
+                    generated.setdefault(canonical(thread_id), thread_id)
                 case {"event": "created", "thread_id": str(thread_id)}:
                     created.add(canonical(thread_id))
                 case {"event": "begun", "number": int(number), "what": str(what)}:
                     tagged = entry.get("tagged") is not False
-                    under_way[number] = (what, unidentified if tagged else unfindable)
+                    unanswered_creations[number] = (what, unidentified if tagged else unfindable)
                 case {"event": "ended", "number": int(number), "thread_id": thread_id}:
-                    under_way.pop(number, None)
+                    unanswered_creations.pop(number, None)
                     if isinstance(thread_id, str):
                         named.setdefault(canonical(thread_id), thread_id)
                 # Until version 1.0 the threads of stateless runs were recorded as temporary.
@@ -213,14 +213,14 @@ def read_ledger(directory: Path) -> LedgerState:
                     scheduled[canonical(thread_id)] = None
                 case {"event": "cron", "cron_id": str(cron_id)}:
                     crons[cron_id] = None
-        for what, kind in under_way.values():
+        for what, kind in unanswered_creations.values():
             kind.append(what)
     return LedgerState(
         directory.name,
         url,
-        drawn=tuple(drawn.values()),
+        generated=tuple(generated.values()),
         created=frozenset(created),
-        named=tuple(each for known, each in named.items() if known not in drawn),
+        named=tuple(each for known, each in named.items() if known not in generated),
         unidentified=tuple(unidentified),
         unfindable=tuple(unfindable),
         scheduled=tuple(scheduled),
@@ -232,7 +232,7 @@ def read_ledger(directory: Path) -> LedgerState:
     )
 
 
-def open_ledgers() -> Iterator[tuple[Path, LedgerState]]:
+def remaining_ledgers() -> Iterator[tuple[Path, LedgerState]]:
     """Yield folder and content of each ledger: of runs in progress, killed or not cleaned up."""
     for directory in sorted(ledgers_dir().glob("*")):
         if directory.is_dir():
@@ -244,7 +244,7 @@ def remove_settled_ledgers() -> None:
 
     Either the deployment ended with the run, or the run created nothing.
     """
-    for directory, ledger in open_ledgers():
+    for directory, ledger in remaining_ledgers():
         if ledger.launched or ledger.is_empty:
             with claim(directory) as ours:
                 if ours:
@@ -254,7 +254,7 @@ def remove_settled_ledgers() -> None:
 @contextmanager
 def claim(directory: Path) -> Iterator[bool]:
     """Lock a run's ledger; yield False if another process holds the lock: the run is alive."""
-    make_ledger(directory)
+    make_folder(directory)
     locks = [directory / f"run{_LOCK}", *directory.glob(f"*{_LOCK}")]
     with ExitStack() as held:
         try:

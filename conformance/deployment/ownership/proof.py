@@ -31,11 +31,11 @@ SUITE_TAG = {"threads_conformance": "yes"}
 class GetAnswer:
     """The answer to a GET that this run sent about an id after an answer had named it.
 
-    `asked` is the id in the request's path; for a run `thread_id` is its thread in that
+    `requested_id` is the id in the request's path; for a run `thread_id` is its thread in that
     path. `status` is the answer's, `body` its parsed JSON.
     """
 
-    asked: str
+    requested_id: str
     status: int
     body: Any
     thread_id: str | None = None
@@ -44,12 +44,12 @@ class GetAnswer:
 class Ownership:
     """The ids that this process may write to, and the source of new ones.
 
-    `drawn` are ids that the run generated before, according to its ledger. With `visits`, only
+    `generated` are ids that the run generated before, according to its ledger. With `visits`, only
     the threads with these ids may be read, and nothing may be changed. On a `disposable`
     deployment a request that could mean all threads is allowed, and a thread that an answer to
-    a creation names is this run's even without the tag. `alone` says that the deployment was
-    started for the run, so that nothing on it is other people's and everything may be recorded.
-    Several threads of a process may use one instance at once.
+    a creation names is this run's even without the tag. `launched_for_run` says that the
+    deployment was started for the run, so that nothing on it is other people's and everything may
+    be recorded. Several threads of a process may use one instance at once.
     """
 
     def __init__(
@@ -57,19 +57,19 @@ class Ownership:
         run_id: str,
         *,
         clock: ServerClock | None = None,
-        drawn: Iterable[str] = (),
+        generated: Iterable[str] = (),
         visits: Iterable[str] | None = None,
         disposable: bool = False,
-        alone: bool = False,
+        launched_for_run: bool = False,
     ) -> None:
         self.run_id = run_id
-        self.alone = alone
+        self.launched_for_run = launched_for_run
         self.clock = clock or ServerClock(datetime.now(UTC))
         self.visits = None if visits is None else frozenset(map(canonical, visits))
         self.disposable = disposable
         #: Whether the deployment creates threads under the requested ids; None until it is known.
         self.ids_are_kept: bool | None = None
-        self._drawn = set(map(canonical, drawn))
+        self._generated = set(map(canonical, generated))
         self._proved: set[str] = set()
         self._proved_runs: set[str] = set()
         self._proved_crons: set[str] = set()
@@ -84,7 +84,7 @@ class Ownership:
 
     def new_id(self) -> str:
         """Generate the id of a thread that is to be created, or that must not exist."""
-        return self._draw(str(uuid4()))
+        return self._remember_generated(str(uuid4()))
 
     def absent_id(self) -> str:
         """Generate an id under which no thread, run or cron exists."""
@@ -93,7 +93,7 @@ class Ownership:
     def new_id_of_version(self, version: str) -> str:
         """Generate a UUID of this version, which is one hexadecimal digit."""
         random = str(uuid4())
-        return self._draw(f"{random[:14]}{version}{random[15:]}")
+        return self._remember_generated(f"{random[:14]}{version}{random[15:]}")
 
     def malformed_id(self, like: str = "not-a-uuid") -> str:
         """Generate an id that is not a UUID and begins with `like`.
@@ -101,16 +101,16 @@ class Ownership:
         The id ends in random digits, since a deployment may create a thread under it, and a short
         id may be that of somebody else's thread.
         """
-        return self._draw(f"{like}-{uuid4().hex[:20]}")
+        return self._remember_generated(f"{like}-{uuid4().hex[:20]}")
 
-    def _draw(self, made: str) -> str:
+    def _remember_generated(self, made: str) -> str:
         with self._lock:
-            self._drawn.add(canonical(made))
+            self._generated.add(canonical(made))
         return made
 
     # Proving
 
-    def adopt_thread(self, shown: GetAnswer, *, named_by_creation: bool = False) -> str:
+    def own_thread_if_proved(self, shown: GetAnswer, *, named_by_creation: bool = False) -> str:
         """Record a thread as this run's if a GET proves it; return the reason if not, else empty.
 
         With `named_by_creation` the id was in the answer to a creation of this run; on a
@@ -121,20 +121,20 @@ class Ownership:
         )
         if not reason:
             with self._lock:
-                self._proved.add(canonical(shown.asked))
+                self._proved.add(canonical(shown.requested_id))
         return reason
 
-    def adopt_run(self, shown: GetAnswer) -> str:
+    def own_run_if_proved(self, shown: GetAnswer) -> str:
         """Record an API run as this run's if a GET proves it; return why not, else empty."""
         if shown.thread_id is None or not self.is_ours(shown.thread_id):
             return "its thread is not proved to be this run's"
         reason = self._reason_against(shown, "run_id", on_thread=shown.thread_id)
         if not reason:
             with self._lock:
-                self._proved_runs.add(canonical(shown.asked))
+                self._proved_runs.add(canonical(shown.requested_id))
         return reason
 
-    def adopt_cron(self, shown: GetAnswer) -> str:
+    def own_cron_if_proved(self, shown: GetAnswer) -> str:
         """Record a cron as this run's if a GET proves it; return the reason if not, else empty."""
         thread_id = shown.body.get("thread_id") if isinstance(shown.body, dict) else None
         if not isinstance(thread_id, str) or not self.is_ours(thread_id):
@@ -142,7 +142,7 @@ class Ownership:
         reason = self._reason_against(shown, "cron_id")
         if not reason:
             with self._lock:
-                self._proved_crons.add(canonical(shown.asked))
+                self._proved_crons.add(canonical(shown.requested_id))
         return reason
 
     def _reason_against(
@@ -152,7 +152,7 @@ class Ownership:
         body = shown.body
         if not 200 <= shown.status < 300 or not isinstance(body, dict):
             return f"a GET of it answers {shown.status}, which shows nothing"
-        if not _same_id(body.get(id_member), shown.asked):
+        if not _same_id(body.get(id_member), shown.requested_id):
             return "a GET of it shows another id"
         if on_thread is not None and not _same_id(body.get("thread_id"), on_thread):
             return "a GET of it shows another thread"
@@ -160,7 +160,7 @@ class Ownership:
         place = body.get("metadata") if id_member == "thread_id" else body
         if tagged and not has_tag(place, self.run_id, deep=id_member != "thread_id"):
             return "a GET of it does not show this run's tag"
-        created_at = moment_of(body.get("created_at"))
+        created_at = parse_timestamp(body.get("created_at"))
         if created_at is None:
             return "a GET of it shows no created_at"
         if created_at < self.clock.first_request_at():
@@ -172,26 +172,26 @@ class Ownership:
     def is_ours(self, thread_id: str) -> bool:
         """Return whether this run generated the id, or its thread is proved to be this run's."""
         known = canonical(thread_id)
-        return known in self._drawn or known in self._proved
+        return known in self._generated or known in self._proved
 
-    def is_drawn(self, thread_id: str) -> bool:
+    def is_generated(self, thread_id: str) -> bool:
         """Return whether this run generated the id."""
-        return canonical(thread_id) in self._drawn
+        return canonical(thread_id) in self._generated
 
     def is_our_run(self, run_id: str) -> bool:
         """Return whether this run generated the id, or its API run is proved to be this run's."""
         known = canonical(run_id)
-        return known in self._drawn or known in self._proved_runs
+        return known in self._generated or known in self._proved_runs
 
     def is_our_cron(self, cron_id: str) -> bool:
         """Return whether this run generated the id, or its cron is proved to be this run's."""
         known = canonical(cron_id)
-        return known in self._drawn or known in self._proved_crons
+        return known in self._generated or known in self._proved_crons
 
     def may_be_shown(self, thread_id: str) -> bool:
         """Return whether answers about the thread may be recorded: it is not a stranger's."""
         known = self.is_ours(thread_id) or canonical(thread_id) in (self.visits or ())
-        return known or self.alone
+        return known or self.launched_for_run
 
 
 def canonical(thread_id: str) -> str:
@@ -211,7 +211,7 @@ def is_uuid(text: str) -> bool:
     return True
 
 
-def moment_of(value: Any) -> datetime | None:
+def parse_timestamp(value: Any) -> datetime | None:
     """Parse an RFC 3339 timestamp, as UTC if it has no offset; return None for anything else."""
     try:
         moment = datetime.fromisoformat(value)
@@ -220,8 +220,8 @@ def moment_of(value: Any) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _same_id(value: Any, asked: str) -> bool:
-    return isinstance(value, str) and canonical(value) == canonical(asked)
+def _same_id(value: Any, requested_id: str) -> bool:
+    return isinstance(value, str) and canonical(value) == canonical(requested_id)
 
 
 def has_tag(value: Any, run_id: str, *, deep: bool = False) -> bool:

@@ -27,7 +27,7 @@ def facts_of_strangers(
     `path` is that of the request, below the deployment's URL. The description contains only
     counts, and which of the published members occur.
     """
-    if ownership.alone:
+    if ownership.launched_for_run:
         return None
     if operation is not None:
         thread_id, run_id = operation.id_in(path, "thread_id"), operation.id_in(path, "run_id")
