@@ -25,7 +25,7 @@ def test_the_change_is_found_in_few_steps(data: st.DataObject, count: int) -> No
         return "fail" if version >= first else "pass"
 
     change = find_change(range(count), verdict)
-    assert (change.last, change.first, change.silent) == (first - 1, first, ())
+    assert (change.last, change.first, change.undecided) == (first - 1, first, ())
     assert (change.before, change.after) == ("pass", "fail")
     assert len(asked) == len(set(asked)) <= math.ceil(math.log2(count)) + 2
 
@@ -42,7 +42,7 @@ def test_silent_versions_are_passed_over(data: st.DataObject, count: int) -> Non
 
     change = find_change(range(count), verdict)
     assert change.last < first <= change.first
-    assert set(range(change.last + 1, change.first)) == set(change.silent) <= silent
+    assert set(range(change.last + 1, change.first)) == set(change.undecided) <= silent
 
 
 def test_the_first_other_verdict_is_the_change() -> None:

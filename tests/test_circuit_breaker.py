@@ -111,7 +111,7 @@ class Interrupted:
 def test_an_outage_is_waited_out_once(settings_for: MakeSettings) -> None:
     way = Interrupted(lambda request: httpx.Response(200, json=[]))
     settings = settings_for("http://deployment.test", outage_within_s=5.0)
-    with connect(settings, reach=lambda: httpx.MockTransport(way.handle)) as connection:
+    with connect(settings, make_transport=lambda: httpx.MockTransport(way.handle)) as connection:
         way.down = 8
         assert connection.client.search({}).ok
         assert way.down == 0
@@ -206,7 +206,7 @@ def test_trouble_that_stays_for_good_ends_the_asking(what: str, settings_for: Ma
         return httpx.Response(status, headers=headers, content=content)
 
     settings = settings_for("http://deployment.test", outage_within_s=0.05)
-    with connect(settings, reach=lambda: httpx.MockTransport(handle)) as connection:
+    with connect(settings, make_transport=lambda: httpx.MockTransport(handle)) as connection:
         for _ in range(2):
             assert connection.client.search({}).ok
         for _ in range(TROUBLED_IN_A_ROW - 1):
@@ -227,7 +227,7 @@ def test_an_answer_between_troubles_begins_their_count_anew(settings_for: MakeSe
         return httpx.Response(401 if expired else 200, json=[])
 
     settings = settings_for("http://deployment.test", outage_within_s=0.0)
-    with connect(settings, reach=lambda: httpx.MockTransport(handle)) as connection:
+    with connect(settings, make_transport=lambda: httpx.MockTransport(handle)) as connection:
         for _ in range(2 * TROUBLED_IN_A_ROW):
             expired = False
             assert connection.client.search({}).ok

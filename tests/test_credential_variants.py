@@ -147,7 +147,7 @@ def test_other_credentials_go_out_under_the_same_guard_ledger_and_record(
 ) -> None:
     settings = having(("x-api-key", "key-of-mine"), url="http://me:word@127.0.0.1:1/base")
     noting = Noting()
-    with connect(settings, reach=lambda: noting) as connection:
+    with connect(settings, make_transport=lambda: noting) as connection:
         client = connection.client_with((("x-api-key", "key-of-yours"),))
         assert connection.client_with((("x-api-key", "key-of-yours"),)) is client
         with connection.recorder.check("a check") as exchanges:

@@ -92,7 +92,7 @@ class World:
 @contextmanager
 def asking(world: World, settings_for: MakeSettings, **options: Any) -> Iterator[Connection]:
     settings = settings_for("http://deployment.test", **options)
-    with connect(settings, reach=lambda: httpx.MockTransport(world.handle)) as connection:
+    with connect(settings, make_transport=lambda: httpx.MockTransport(world.handle)) as connection:
         # Something that is answered well, by which trouble is told from an answer.
         assert connection.client.search({}).ok
         yield connection
@@ -361,8 +361,8 @@ def test_retry_after_is_honoured_within_bounds(header: str, seconds: float | Non
 def test_the_first_answer_of_all_is_taken_as_it_is(settings_for: MakeSettings) -> None:
     world = World()
     settings = settings_for("http://deployment.test")
-    reach = lambda: httpx.MockTransport(world.handle)  # noqa: E731
-    with connect(settings, reach=reach, first_contact=True) as connection:
+    make_transport = lambda: httpx.MockTransport(world.handle)  # noqa: E731
+    with connect(settings, make_transport=make_transport, first_contact=True) as connection:
         for instead in (answered(401), html(200), answered(302)):
             world.trouble[("POST", "/search")] = [instead]
             assert connection.client.search({}).status == instead.status_code

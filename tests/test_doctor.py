@@ -127,7 +127,7 @@ def test_right_settings_have_nothing_to_mend(settings_for: MakeSettings, url: st
     found = diagnosed(settings_for, url)
     assert [each.kind for each in found.findings] == [Kind.ABSENT]
     assert "holds messages" in found.findings[0].sentence
-    assert "STATE-15" in found.findings[0].blocks
+    assert "STATE-15" in found.findings[0].undecided
 
 
 def test_the_default_fits_the_reference(settings_for: MakeSettings, url: str) -> None:
@@ -229,7 +229,7 @@ def test_a_server_without_supersteps_is_right(settings_for: MakeSettings) -> Non
     assert sentences(diagnosis) == []
     (absent,) = [each for each in diagnosis.findings if each.kind is Kind.ABSENT]
     assert "applies none" in absent.sentence
-    assert "prepopulate" in absent.blocks
+    assert "prepopulate" in absent.undecided
 
 
 def test_what_the_doctor_made_is_removed(settings_for: MakeSettings, own_state: Path) -> None:

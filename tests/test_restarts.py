@@ -269,11 +269,13 @@ def test_what_is_not_back_is_not_restarted_again() -> None:
 def test_after_a_restart_the_connections_are_new(settings_for: MakeSettings) -> None:
     opened: list[httpx.MockTransport] = []
 
-    def reach() -> httpx.BaseTransport:
+    def make_transport() -> httpx.BaseTransport:
         opened.append(httpx.MockTransport(lambda request: httpx.Response(200, json={})))
         return opened[-1]
 
-    with connect(settings_for("http://reference.test"), reach=reach) as connection:
+    with connect(
+        settings_for("http://reference.test"), make_transport=make_transport
+    ) as connection:
         connection.client.send("info", "GET", "/info")
         connection.reconnect()
         connection.client.send("info", "GET", "/info")

@@ -11,7 +11,7 @@ import pytest
 
 from conformance.deployment.wire.deadline_connections import CutError
 from conformance.deployment.wire.http import HttpTransport
-from conformance.deployment.wire.stream_reading import READER, Reader, at_once
+from conformance.deployment.wire.stream_reading import READER, Reader, always_enough
 from conformance.parallel import start
 from tests.sockets import ConnectionHandler, head_of, raw_server, reply_with
 
@@ -75,9 +75,9 @@ def test_a_stream_that_ends_is_read_to_its_end() -> None:
 
 def test_at_once_a_stream_is_left_and_a_refusal_is_not() -> None:
     with raw_server(staying_open(STREAM)) as at:
-        assert read(at, Reader(at_once)).content == b""
+        assert read(at, Reader(always_enough)).content == b""
     with raw_server(reply_with(HEAD + b"application/json\r\n\r\n2\r\n{}\r\n0\r\n\r\n")) as at:
-        assert read(at, Reader(at_once)).json() == {}
+        assert read(at, Reader(always_enough)).json() == {}
 
 
 def test_what_has_come_by_the_deadline_is_the_answer() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from conformance.deployment.wire.stream_reading import READER, Reader, at_once
+from conformance.deployment.wire.stream_reading import READER, Reader, always_enough
 from conformance.parallel import start
 from conformance.reference.app import create_app
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
@@ -127,7 +127,7 @@ def test_the_stream_of_a_thread_passes_piece_by_piece(wire: Wire, http: httpx.Cl
 def test_a_refused_stream_of_a_thread_passes_whole(wire: Wire, http: httpx.Client) -> None:
     wire.after("thread_stream", status=404)(lambda _, answer: setattr(answer, "status", 410))
     nobody = "/threads/00000000-0000-4000-8000-000000000000/stream"
-    refused = http.get(nobody, extensions={READER: Reader(at_once)})
+    refused = http.get(nobody, extensions={READER: Reader(always_enough)})
     assert refused.status_code == 410
     assert refused.json()["detail"]
 

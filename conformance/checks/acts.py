@@ -22,7 +22,7 @@ from conformance.checks.views import id_of, known_checkpoint_id
 from conformance.contract.operations import OPERATIONS
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
-from conformance.deployment.wire.stream_reading import Reader, at_once
+from conformance.deployment.wire.stream_reading import Reader, always_enough
 
 #: Operations on a thread with a history; those of crons and stateless runs are not among them.
 SUBJECT = tuple(
@@ -140,9 +140,9 @@ NOT_CHANGING: dict[str, Send] = {
     "run_get": lambda on: on.api.client.runs.get(on.thread_id, on.run_id),
     "run_join": lambda on: on.api.client.run_join(on.thread_id, on.ended_run_id),
     "run_join_stream": lambda on: on.api.client.runs.join_stream(on.thread_id, on.ended_run_id),
-    "thread_stream": lambda on: on.api.client.thread_stream(on.thread_id, Reader(at_once)),
+    "thread_stream": lambda on: on.api.client.thread_stream(on.thread_id, Reader(always_enough)),
     "thread_events": lambda on: on.api.client.thread_events(
-        on.thread_id, Reader(at_once), {"channels": ["lifecycle"]}
+        on.thread_id, Reader(always_enough), {"channels": ["lifecycle"]}
     ),
     "create": _create("do_nothing"),
     "copy": lambda on: on.api.client.copy(on.thread_id),

@@ -10,7 +10,7 @@ from conformance.checks.valid_requests import tags
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import numbered
-from conformance.deployment.wire.stream_reading import Reader, at_once
+from conformance.deployment.wire.stream_reading import Reader, always_enough
 
 Send = Callable[[ThreadsClient], Answer]
 
@@ -51,9 +51,9 @@ def every_operation(given: ThreadsApi, targets: Targets) -> dict[str, Send]:
         "run_get": lambda client: client.runs.get(thread_id, run_id),
         "run_join": lambda client: client.run_join(thread_id, run_id),
         "run_join_stream": lambda client: client.runs.join_stream(thread_id, run_id),
-        "thread_stream": lambda client: client.thread_stream(thread_id, Reader(at_once)),
+        "thread_stream": lambda client: client.thread_stream(thread_id, Reader(always_enough)),
         "thread_events": lambda client: client.thread_events(
-            thread_id, Reader(at_once), {"channels": ["lifecycle"]}
+            thread_id, Reader(always_enough), {"channels": ["lifecycle"]}
         ),
         "cron_search": lambda client: client.crons.search({"thread_id": thread_id}),
         "cron_count": lambda client: client.crons.count({"thread_id": thread_id}),

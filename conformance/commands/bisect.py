@@ -168,7 +168,7 @@ def _versions_between(
 def _print_change(requirement: Requirement, change: Change[Version], launches: int) -> None:
     click.echo(f"{requirement.id} changed at {change.first}, found in {launches} launches:")
     click.echo(f"  {change.last}: {change.before}")
-    if change.silent:
-        names = ", ".join(map(str, change.silent))
+    if change.undecided:
+        names = ", ".join(map(str, change.undecided))
         click.echo(f"  {names}: could not be judged, so it may have changed there already")
     click.echo(f"  {change.first}: {change.after}")

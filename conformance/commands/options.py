@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from conformance.deployment.connect import keep_from_streams
+from conformance.deployment.connect import redact_streams
 from conformance.deployment.credentials import (
     parse_header,
     parse_headers,
@@ -138,7 +138,7 @@ def credentials(prefix: str = "") -> Callable[[_Command], _Command]:
             except SettingsError as unusable:
                 raise click.UsageError(str(unusable)) from unusable
             given[f"{under}headers"] = with_key(headers, api_key)
-            keep_from_streams(given[f"{under}headers"])
+            redact_streams(given[f"{under}headers"])
             return command(*args, **given)
 
         decorated: Any = with_headers

@@ -32,7 +32,7 @@ from conformance.deployment.wire.tls import tls_context
 from conformance.output import redact_output
 from conformance.safe_text import redacting
 
-_CREDENTIAL = re.compile(r"key|token|auth|cookie|secret|session|pass", re.IGNORECASE)
+_HEADER_WITH_KEY = re.compile(r"key|token|auth|cookie|secret|session|pass", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ def redactor_of(settings: Settings) -> Redactor:
     return Redactor(secret_headers(settings), user_info_secrets(settings.address))
 
 
-def keep_from_streams(headers: tuple[tuple[str, str], ...], url: httpx.URL | None = None) -> None:
+def redact_streams(headers: tuple[tuple[str, str], ...], url: httpx.URL | None = None) -> None:
     """Redact the credentials in whatever this process writes to its standard streams."""
     redact_output(stream_redactor(headers, user_info_secrets(url) if url else ()))
 
 
-def has_key(settings: Settings) -> bool:
+def sends_credentials(settings: Settings) -> bool:
     """Return whether credentials are sent: in the URL, or in a header whose name indicates one."""
-    named = any(_CREDENTIAL.search(name) for name, _ in settings.headers)
+    named = any(_HEADER_WITH_KEY.search(name) for name, _ in settings.headers)
     return named or bool(settings.address.userinfo)
 
 
@@ -72,23 +72,23 @@ def connect(
     worker: str = "main",
     *,
     record: bool = True,
-    reach: Callable[[], httpx.BaseTransport] | None = None,
+    make_transport: Callable[[], httpx.BaseTransport] | None = None,
     visits: Iterable[str] | None = None,
     ledger: LedgerState | None = None,
     first_contact: bool = False,
 ) -> Iterator[Connection]:
     """Open a client for the deployment, with ledger and record, and close it at the end.
 
-    `worker` names the files of the ledger and, with `record`, of the exchanges. `reach` makes
-    the transport to the deployment, by default over HTTP. With `visits` nothing can be changed,
-    and only the threads with these ids can be read; in a read-only run these are the threads of
-    the settings, there is no ledger, and the record is private. `ledger` is what the run created
-    before, to be removed now: nothing new is written to it. At `first_contact` any answer counts
-    as the deployment's, and no outage is waited out.
+    `worker` names the files of the ledger and, with `record`, of the exchanges. `make_transport`
+    makes the transport to the deployment, by default over HTTP. With `visits` nothing can be
+    changed, and only the threads with these ids can be read; in a read-only run these are the
+    threads of the settings, there is no ledger, and the record is private. `ledger` is what the
+    run created before, to be removed now: nothing new is written to it. At `first_contact` any
+    answer counts as the deployment's, and no outage is waited out.
     """
     url = settings.address
     redactor = redactor_of(settings)
-    keep_from_streams(secret_headers(settings), url)
+    redact_streams(secret_headers(settings), url)
     started_at = datetime.fromisoformat(settings.started_at)
     clock_offset: timedelta | None = None
     if ledger is not None:
@@ -127,7 +127,7 @@ def connect(
         ExitStack() as stack,
     ):
         transport = SuiteTransport(
-            reach or partial(http_transport, settings),
+            make_transport or partial(http_transport, settings),
             # Percent-encoded, as in a request.
             base_path=url.raw_path.decode("ascii"),
             ownership=ownership,

@@ -19,7 +19,7 @@ Headers = tuple[tuple[str, str], ...]
 #: Statuses that count as the deployment's answers to such credentials, not as network trouble.
 REFUSALS = (httpx.codes.UNAUTHORIZED.value, httpx.codes.FORBIDDEN.value)
 
-_CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|session|jwt|passw", re.IGNORECASE)
+_HEADER_TO_REPLACE = re.compile(r"auth|key|token|secret|cookie|session|jwt|passw", re.IGNORECASE)
 
 
 def own_headers(settings: Settings) -> Headers:
@@ -43,8 +43,8 @@ def wrong_credentials(settings: Settings) -> Headers:
 
     The credentials are the same in every process of a run, so that each process can redact them.
     """
-    chance = random.Random(settings.run_id)
-    return _with_changed_secrets(settings, lambda secret: _random_like(secret, chance))
+    random_source = random.Random(settings.run_id)
+    return _with_changed_secrets(settings, lambda secret: _random_like(secret, random_source))
 
 
 def cut_credentials(settings: Settings) -> Headers:
@@ -59,7 +59,7 @@ def other_credentials(settings: Settings) -> Headers:
     user's own credentials remains.
     """
     others = {name.lower() for name, _ in settings.other_headers}
-    replaced = any(_CREDENTIAL.search(name) for name in others)
+    replaced = any(_HEADER_TO_REPLACE.search(name) for name in others)
     headers = without_credentials(settings) if replaced else own_headers(settings)
     return (*(each for each in headers if each[0].lower() not in others), *settings.other_headers)
 
@@ -74,7 +74,7 @@ def secret_headers(settings: Settings) -> Headers:
 
 def _credentials(headers: Headers) -> Headers:
     """Return the headers whose names indicate credentials; all headers if no name does."""
-    return tuple(each for each in headers if _CREDENTIAL.search(each[0])) or headers
+    return tuple(each for each in headers if _HEADER_TO_REPLACE.search(each[0])) or headers
 
 
 def _with_changed_secrets(settings: Settings, change: Callable[[str], str]) -> Headers:
@@ -95,16 +95,16 @@ def _change_secret(value: str, change: Callable[[str], str]) -> str:
     return f"{scheme}{space}{change(secret)}".rstrip()
 
 
-def _random_like(secret: str, chance: random.Random) -> str:
+def _random_like(secret: str, random_source: random.Random) -> str:
     """Return a different text of the same form."""
-    drawn = "".join(_random_character(each, chance) for each in secret)
-    return drawn if drawn != secret else f"{secret}x"
+    generated = "".join(_random_character(each, random_source) for each in secret)
+    return generated if generated != secret else f"{secret}x"
 
 
-def _random_character(character: str, chance: random.Random) -> str:
+def _random_character(character: str, random_source: random.Random) -> str:
     for alphabet in (string.digits, string.ascii_lowercase, string.ascii_uppercase):
         if character in alphabet:
-            return chance.choice(alphabet)
+            return random_source.choice(alphabet)
     return character
 
 

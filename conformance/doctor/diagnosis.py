@@ -11,7 +11,7 @@ from conformance.deployment.ownership.ledger import claim, ledgers_dir
 from conformance.deployment.settings import GraphSettings, OtherGraphs, Settings, graph_settings
 from conformance.doctor.findings import Finding, Kind
 from conformance.doctor.graph_description import Described, describe_graph
-from conformance.doctor.inquiry import Inquiry, QuestionAndAnswer
+from conformance.doctor.inquiry import DescribedExchange, Inquiry
 from conformance.doctor.proposal import propose_table
 from conformance.doctor.table import as_toml
 from conformance.doctor.trial import try_settings
@@ -32,7 +32,7 @@ class Proposal:
 class Diagnosis:
     """What was requested and found, a table to paste if one could be made, and the clean-up."""
 
-    exchanges: tuple[QuestionAndAnswer, ...]
+    described_exchanges: tuple[DescribedExchange, ...]
     findings: tuple[Finding, ...]
     proposal: Proposal | None
     cleanup: Cleanup
@@ -50,17 +50,17 @@ def diagnose(settings: Settings, *, propose: bool = True) -> Diagnosis:
     with claim(ledgers_dir() / settings.run_id):
         try:
             with connect(settings, "doctor", record=False) as connection:
-                exchanges, findings, proposal = _examine(
+                described_exchanges, findings, proposal = _examine(
                     connection.client, settings, propose=propose
                 )
         finally:
             cleanup = clean_up(settings)
-    return Diagnosis(exchanges, findings, proposal, cleanup)
+    return Diagnosis(described_exchanges, findings, proposal, cleanup)
 
 
 def _examine(
     client: ThreadsClient, settings: Settings, *, propose: bool
-) -> tuple[tuple[QuestionAndAnswer, ...], tuple[Finding, ...], Proposal | None]:
+) -> tuple[tuple[DescribedExchange, ...], tuple[Finding, ...], Proposal | None]:
     inquiry = Inquiry(client, settings.graph.id)
     known = describe_graph(inquiry)
     findings = try_settings(inquiry, settings.graph, known)
@@ -69,7 +69,7 @@ def _examine(
     proposal = None
     if propose:
         proposal = _propose(inquiry, known)
-    return tuple(inquiry.exchanges), tuple(findings), proposal
+    return tuple(inquiry.described_exchanges), tuple(findings), proposal
 
 
 def _other_graphs(graphs: OtherGraphs, known: Described) -> list[Finding]:
@@ -91,7 +91,7 @@ def _other_graphs(graphs: OtherGraphs, known: Described) -> list[Finding]:
 def _propose(inquiry: Inquiry, known: Described) -> Proposal | None:
     """Propose a table for the graph, or for the first that is listed, and try it out as well."""
     if known.graphs and inquiry.graph_id not in known.graphs:
-        other = Inquiry(inquiry.client, known.graphs[0], inquiry.exchanges)
+        other = Inquiry(inquiry.client, known.graphs[0], inquiry.described_exchanges)
         inquiry, known = other, describe_graph(other)
     if not known.keys:
         return None

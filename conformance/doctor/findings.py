@@ -23,7 +23,7 @@ class Finding:
 
     kind: Kind
     sentence: str
-    blocks: str = ""
+    undecided: str = ""
 
     def __str__(self) -> str:
-        return f"{self.sentence}; blocked: {self.blocks}" if self.blocks else self.sentence
+        return f"{self.sentence}; blocked: {self.undecided}" if self.undecided else self.sentence

@@ -33,19 +33,19 @@ class Described:
 def describe_graph(inquiry: Inquiry) -> Described:
     """Request what the deployment publishes about the graph, and return it."""
     client, graph_id = inquiry.client, inquiry.graph_id
-    listed = inquiry.ask(
+    listed = inquiry.send(
         "POST /assistants/search",
         lambda: client.assistants({"limit": _MOST}),
         lambda body: f"graphs: {', '.join(_graph_ids(body)) or 'none'}",
     )
     listing = listed.body if listed is not None and listed.ok else None
     assistant = _assistant_id(listing, graph_id) or graph_id
-    schemas = inquiry.ask(
+    schemas = inquiry.send(
         "GET /assistants/{assistant_id}/schemas",
         lambda: client.assistant_schemas(assistant),
         lambda body: f"state: {', '.join(_properties(body, 'state_schema')) or 'nothing'}",
     )
-    drawn = inquiry.ask(
+    graph_answer = inquiry.send(
         "GET /assistants/{assistant_id}/graph",
         lambda: client.assistant_graph(assistant),
         lambda body: f"nodes: {', '.join(_node_names(body)) or 'none'}",
@@ -56,7 +56,9 @@ def describe_graph(inquiry: Inquiry) -> Described:
         state=_properties(body, "state_schema"),
         input=_properties(body, "input_schema"),
         definitions=_all_definitions(body),
-        nodes=_node_names(drawn.body) if drawn is not None and drawn.ok else (),
+        nodes=_node_names(graph_answer.body)
+        if graph_answer is not None and graph_answer.ok
+        else (),
     )
 
 

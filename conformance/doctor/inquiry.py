@@ -16,11 +16,11 @@ _WIDTH = 200
 
 
 @dataclass(frozen=True)
-class QuestionAndAnswer:
+class DescribedExchange:
     """One request in words, and the status of its answer with the relevant part of the body."""
 
-    asked: str
-    answered: str
+    request: str
+    answer: str
 
 
 @dataclass
@@ -29,9 +29,9 @@ class Inquiry:
 
     client: ThreadsClient
     graph_id: str
-    exchanges: list[QuestionAndAnswer] = field(default_factory=list)
+    described_exchanges: list[DescribedExchange] = field(default_factory=list)
 
-    def ask(
+    def send(
         self,
         what: str,
         request: Callable[[], Answer],
@@ -44,16 +44,18 @@ class Inquiry:
         try:
             answer = request()
         except httpx.HTTPError as broken:
-            self.exchanges.append(QuestionAndAnswer(what, f"no answer ({type(broken).__name__})"))
+            self.described_exchanges.append(
+                DescribedExchange(what, f"no answer ({type(broken).__name__})")
+            )
             return None
         except NotOursRefusal:
             # A deployment may answer a creation with an id that is somebody else's.
-            self.exchanges.append(
-                QuestionAndAnswer(what, "not sent: the thread is not proved to be ours")
+            self.described_exchanges.append(
+                DescribedExchange(what, "not sent: the thread is not proved to be ours")
             )
             return None
         text = render(answer.body) if answer.ok else excerpt(answer.text, _WIDTH)
-        self.exchanges.append(QuestionAndAnswer(what, f"{answer.status} {text}".strip()))
+        self.described_exchanges.append(DescribedExchange(what, f"{answer.status} {text}".strip()))
         return answer
 
     def create(self, what: str, **members: Any) -> Answer | None:
@@ -63,23 +65,23 @@ class Inquiry:
             "metadata": {**self.client.tag, "graph_id": self.graph_id},
             **members,
         }
-        return self.ask(f"POST /threads {what}", lambda: self.client.create(body), keys_text)
+        return self.send(f"POST /threads {what}", lambda: self.client.create(body), keys_text)
 
     def run(self, thread_id: str, run_input: Any) -> Answer | None:
         """Run the graph on the thread, and wait for its end."""
         body = {"assistant_id": self.graph_id, "input": run_input}
         what = "POST /threads/{thread_id}/runs/wait with run_input"
-        return self.ask(what, lambda: self.client.run_wait(thread_id, body), _key_names)
+        return self.send(what, lambda: self.client.run_wait(thread_id, body), _key_names)
 
     def update(self, thread_id: str, update: Mapping[str, Any]) -> Answer | None:
         """Send a state update."""
         what = f"POST /threads/{{thread_id}}/state as {update.get('as_node')!r}"
-        return self.ask(what, lambda: self.client.update_state(thread_id, dict(update)))
+        return self.send(what, lambda: self.client.update_state(thread_id, dict(update)))
 
     def state(self, thread_id: str) -> dict[str, Any]:
         """Return the values of the thread's state; empty if it shows none."""
         what = "GET /threads/{thread_id}/state"
-        return values_in(self.ask(what, lambda: self.client.state(thread_id), keys_text))
+        return values_in(self.send(what, lambda: self.client.state(thread_id), keys_text))
 
 
 def values_in(answer: Answer | None) -> dict[str, Any]:

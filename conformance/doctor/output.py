@@ -36,8 +36,8 @@ def warnings(findings: tuple[Finding, ...]) -> list[str]:
 
 
 def _exchanges_text(found: Diagnosis) -> str:
-    width = max((len(each.asked) for each in found.exchanges), default=0)
-    lines = [f"  {each.asked:<{width}}  {each.answered}" for each in found.exchanges]
+    width = max((len(each.request) for each in found.described_exchanges), default=0)
+    lines = [f"  {each.request:<{width}}  {each.answer}" for each in found.described_exchanges]
     return "\n".join(["Asked", *lines])
 
 

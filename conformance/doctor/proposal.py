@@ -22,7 +22,7 @@ _PAGE = 100
 
 
 @dataclass(frozen=True)
-class _Kinds:
+class _Reducers:
     """The keys by their reducer (append, add or replace), learned from two updates."""
 
     appending: tuple[str, ...] = ()
@@ -59,24 +59,24 @@ def propose_table(inquiry: Inquiry, known: Described) -> Table | None:
     if not nodes:
         return None
     answers = {key: [sample_message("ai")] for key in messages}
-    kinds, written = _learn_kinds(inquiry, made, nodes[-1], {**samples, **answers})
-    main = next((key for key in messages if key in kinds.appending), None)
-    main = main or next(iter(kinds.all), None)
+    reducers, written = _learn_reducers(inquiry, made, nodes[-1], {**samples, **answers})
+    main = next((key for key in messages if key in reducers.appending), None)
+    main = main or next(iter(reducers.all), None)
     if main is None:
         return None
     at_first = {main: samples[main]} if main in of_input else {}
     steps: list[tuple[str, Values]] = [(_INPUT, {}), (_START, at_first)]
     steps += [(node, {}) for node in nodes[:-1]]
     steps.append((nodes[-1], {main: written[main]}))
-    appending = sorted(kinds.appending, key=lambda key: key != main)
+    appending = sorted(reducers.appending, key=lambda key: key != main)
     return {
         "id": inquiry.graph_id,
         "appending": appending,
-        "adding": [*kinds.adding],
-        "replacing": [*kinds.replacing],
+        "adding": [*reducers.adding],
+        "replacing": [*reducers.replacing],
         "run_input": run_input,
         "append": {"as_node": nodes[-1], "values": {main: written[main]}},
-        "channels": {key: written[key] for key in kinds.all if key != main},
+        "channels": {key: written[key] for key in reducers.all if key != main},
         "supersteps": [
             {"updates": [{"as_node": node, "values": values}]} for node, values in steps
         ],
@@ -95,7 +95,7 @@ def _has_error(body: Any) -> bool:
 
 def _executed_nodes(inquiry: Inquiry, thread_id: str) -> list[str]:
     """Return the nodes that a run executed, in order, as the states of its history name them."""
-    answer = inquiry.ask(
+    answer = inquiry.send(
         "GET /threads/{thread_id}/history",
         lambda: inquiry.client.history(thread_id, limit=_PAGE),
         lambda body: f"{len(body)} states" if isinstance(body, list) else "",
@@ -110,9 +110,9 @@ def _executed_nodes(inquiry: Inquiry, thread_id: str) -> list[str]:
     return found
 
 
-def _learn_kinds(
+def _learn_reducers(
     inquiry: Inquiry, thread_id: str, node: str, samples: Values
-) -> tuple[_Kinds, Values]:
+) -> tuple[_Reducers, Values]:
     """Send two updates as this node; return the keys by reducer, and the accepted values."""
     before = inquiry.state(thread_id)
     updates = [numbered(samples, number) for number in _NUMBERS]
@@ -131,19 +131,19 @@ def _learn_kinds(
             and answer.ok
         }
         if not samples or len(samples) == len(updates[0]):
-            return _Kinds(), {}
-        return _learn_kinds(inquiry, thread_id, node, samples)
+            return _Reducers(), {}
+        return _learn_reducers(inquiry, thread_id, node, samples)
     after = inquiry.state(thread_id)
     found: dict[str, list[str]] = {"appending": [], "adding": [], "replacing": []}
     for key in samples:
         if key in after:
-            kind = _kind_of_key(before.get(key), [each[key] for each in updates], after[key])
-            if kind:
-                found[kind].append(key)
-    return _Kinds(**{name: tuple(keys) for name, keys in found.items()}), samples
+            reducer = _reducer_of_key(before.get(key), [each[key] for each in updates], after[key])
+            if reducer:
+                found[reducer].append(key)
+    return _Reducers(**{name: tuple(keys) for name, keys in found.items()}), samples
 
 
-def _kind_of_key(before: Any, written: list[Any], after: Any) -> str | None:
+def _reducer_of_key(before: Any, written: list[Any], after: Any) -> str | None:
     """Return how a key took two updates: it appended, added or replaced; None if none of these."""
     first, last = written
     if isinstance(after, list) and isinstance(first, list):

@@ -289,10 +289,10 @@ class _Trial:
 _INPUT = "__input__"
 
 
-def _not_answered(what: str, answer: Answer | None, blocks: str) -> Finding:
+def _not_answered(what: str, answer: Answer | None, undecided: str) -> Finding:
     """Build the finding of a server error or a missing answer, which no setting can cause."""
     how = f"answered {answer.status}" if answer is not None else "not answered"
-    return Finding(Kind.SERVER, f"{what} is {how}: see the log of the server", blocks)
+    return Finding(Kind.SERVER, f"{what} is {how}: see the log of the server", undecided)
 
 
 def _object(value: Any) -> dict[str, Any]:

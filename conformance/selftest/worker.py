@@ -112,7 +112,7 @@ class Worker:
                 settings,
                 f"selftest-{self._connected}",
                 record=False,
-                reach=partial(InProcessTransport, self.host),
+                make_transport=partial(InProcessTransport, self.host),
             )
         )
         if self._checks is None:

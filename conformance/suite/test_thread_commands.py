@@ -20,7 +20,7 @@ from conformance.checks.thread_streams import Joined, ThreadStreams
 from conformance.checks.views import Thread, id_of
 from conformance.contract.published import load_published
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.deployment.wire.stream_reading import Reader, at_once, is_event_stream
+from conformance.deployment.wire.stream_reading import Reader, always_enough, is_event_stream
 from conformance.safe_text import excerpt
 
 #: The graph of the runs: its state has messages, which that of the settings' graph may lack.
@@ -252,9 +252,9 @@ def test_no_or_unpublished_channels_are_400(
     given: ThreadsApi, client: ThreadsClient, body: Any
 ) -> None:
     thread = given.empty()
-    answer = client.thread_events(id_of(thread), Reader(at_once), {"channels": ["values"]})
+    answer = client.thread_events(id_of(thread), Reader(always_enough), {"channels": ["values"]})
     given.ensure_success(answer, thread)
-    _assert_400(client.thread_events(id_of(thread), Reader(at_once), body))
+    _assert_400(client.thread_events(id_of(thread), Reader(always_enough), body))
 
 
 # Interrupts and the state

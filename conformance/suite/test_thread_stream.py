@@ -31,7 +31,7 @@ from conformance.checks.thread_streams import (
 )
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
-from conformance.deployment.wire.stream_reading import Reader, at_once, is_event_stream
+from conformance.deployment.wire.stream_reading import Reader, always_enough, is_event_stream
 from conformance.model.history import same_json
 from conformance.safe_text import excerpt
 
@@ -408,13 +408,13 @@ def test_it_holds_the_error_of_a_failed_run(
 def stream_offered(given: ThreadsApi, client: ThreadsClient) -> None:
     """Require that the stream of a thread can be joined at all."""
     thread = given.empty()
-    given.ensure_success(client.thread_stream(id_of(thread), Reader(at_once)), thread)
+    given.ensure_success(client.thread_stream(id_of(thread), Reader(always_enough)), thread)
 
 
 @requires("THREAD-STREAM-16")
 @pytest.mark.usefixtures("stream_offered")
 def test_a_thread_that_does_not_exist_is_404(client: ThreadsClient) -> None:
-    answer = client.thread_stream(client.ownership.absent_id(), Reader(at_once))
+    answer = client.thread_stream(client.ownership.absent_id(), Reader(always_enough))
     assert_that(answer.status == 404, "404", f"{answer.status} {excerpt(answer.text, 200)}")
 
 
@@ -423,7 +423,7 @@ def test_a_thread_that_does_not_exist_is_404(client: ThreadsClient) -> None:
 @pytest.mark.parametrize("malformed", ["not-a-uuid", "123"])
 def test_a_malformed_id_is_refused(client: ThreadsClient, malformed: str) -> None:
     malformed_id = client.ownership.malformed_id(malformed)
-    assert_refused(client.thread_stream(malformed_id, Reader(at_once)))
+    assert_refused(client.thread_stream(malformed_id, Reader(always_enough)))
 
 
 @requires("THREAD-STREAM-18")
@@ -433,4 +433,4 @@ def test_a_mode_that_is_not_published_is_refused(
     given: ThreadsApi, client: ThreadsClient, modes: Any
 ) -> None:
     thread_id = id_of(given.empty())
-    assert_refused(client.thread_stream(thread_id, Reader(at_once), stream_modes=modes))
+    assert_refused(client.thread_stream(thread_id, Reader(always_enough), stream_modes=modes))

@@ -13,14 +13,14 @@ T = TypeVar("T")
 class Change(Generic[T]):
     """A change of verdict after the version `last`, seen at the version `first`.
 
-    `silent` are the versions in between, oldest first: none of them gave a verdict.
+    `undecided` are the versions in between, oldest first: none of them gave a verdict.
     """
 
     last: T
     first: T
     before: str
     after: str
-    silent: tuple[T, ...] = ()
+    undecided: tuple[T, ...] = ()
 
 
 class NoChangeError(Exception):
@@ -61,5 +61,5 @@ def find_change(versions: Sequence[T], verdict_of: Callable[[T], str | None]) ->
         first=versions[new],
         before=str(before),
         after=str(found[new]),
-        silent=tuple(versions[old + 1 : new]),
+        undecided=tuple(versions[old + 1 : new]),
     )

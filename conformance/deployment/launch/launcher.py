@@ -22,12 +22,12 @@ from conformance.typed_data import DataError, UnreadableError, check_keys, read_
 
 INSTALLERS = ("python", "npm")
 SERVICES = ("postgresql",)
-_PLACES = {"bin", "port", "version", "project", "python"}
+_PLACEHOLDERS = {"bin", "port", "version", "project", "python"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
-class Range:
+class VersionRange:
     """The needs of some versions: more packages, and only releases from before the day `before`."""
 
     versions: SpecifierSet
@@ -43,9 +43,9 @@ class Install:
     package: str
     packages: tuple[str, ...]
     python: SpecifierSet = field(default_factory=SpecifierSet)
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[VersionRange, ...] = ()
 
-    def range_of(self, version: Version) -> Range | None:
+    def range_of(self, version: Version) -> VersionRange | None:
         """Return the first range that contains the version."""
         return next(
             (each for each in self.ranges if each.versions.contains(version, prereleases=True)),
@@ -131,13 +131,13 @@ def _launcher(file: Path, data: dict[str, Any]) -> Launcher:
         raise DataError(
             "services", f"names an unknown service {min(unknown)!r}: use {', '.join(SERVICES)}"
         )
-    places = _PLACES | set(table.services)
+    placeholders = _PLACEHOLDERS | set(table.services)
     for each in table.command:
-        _check_placeholders("command", each, places)
+        _check_placeholders("command", each, placeholders)
     # Each value by itself, since errors of msgspec do not name the key of a table's member.
     env = {key: typed(text, str, within=f"env.{key}") for key, text in table.env.items()}
     for key, text in env.items():
-        _check_placeholders(f"env.{key}", text, places)
+        _check_placeholders(f"env.{key}", text, placeholders)
     if not table.ready.startswith("/"):
         raise DataError("ready", "must be the path of a URL, which starts with '/'")
     if table.ready_within_s <= 0:
@@ -190,8 +190,8 @@ def _install(data: dict[str, Any]) -> Install:
     ranges = []
     for number, own in enumerate(table.ranges):
         within = f"install.ranges[{number}]"
-        check_keys(own, Range, within)
-        ranges.append(typed(own, Range, _parse, within))
+        check_keys(own, VersionRange, within)
+        ranges.append(typed(own, VersionRange, _parse, within))
     return Install(
         kind=data["with"],
         package=table.package,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.deployment.connect import connect, has_key
+from conformance.deployment.connect import connect, sends_credentials
 from conformance.deployment.probe.preflight import ServerInfo, probe_server
 from conformance.deployment.settings import Settings
 
@@ -12,5 +12,5 @@ def identify_deployment(settings: Settings) -> ServerInfo:
     with connect(settings, "preflight", record=False, first_contact=True) as connection:
         redactor = connection.recorder.redactor
         return probe_server(
-            connection.client, settings.url, redactor, credentials=has_key(settings)
+            connection.client, settings.url, redactor, credentials=sends_credentials(settings)
         )

@@ -56,29 +56,35 @@ class PositionMap:
     """A map from positions in a decoded text to positions in the text that was decoded."""
 
     def __init__(self) -> None:
-        self._plain: list[int] = []
-        self._written: list[int] = []
-        #: Where an escape ends; None for a piece without escapes.
+        self._decoded_starts: list[int] = []
+        self._encoded_starts: list[int] = []
         self._ends: list[int | None] = []
 
-    def add(self, plain: int, written: int, end: int | None) -> None:
-        """Add a piece that begins at `plain` when decoded and at `written` when encoded."""
-        self._plain.append(plain)
-        self._written.append(written)
+    def add(self, decoded_start: int, encoded_start: int, end: int | None) -> None:
+        """Add a piece that begins at these positions of the decoded and of the encoded text.
+
+        `end` is where an escape ends in the encoded text; None for a piece without escapes.
+        """
+        self._decoded_starts.append(decoded_start)
+        self._encoded_starts.append(encoded_start)
         self._ends.append(end)
 
     def start(self, position: int) -> int:
         """Return where the character at `position` begins in the encoded text."""
-        piece = bisect_right(self._plain, position) - 1
+        piece = bisect_right(self._decoded_starts, position) - 1
         if self._ends[piece] is not None:
-            return self._written[piece]
-        return self._written[piece] + position - self._plain[piece]
+            return self._encoded_starts[piece]
+        return self._encoded_starts[piece] + position - self._decoded_starts[piece]
 
     def end(self, position: int) -> int:
         """Return where the character before `position` ends in the encoded text."""
-        piece = bisect_right(self._plain, position - 1) - 1
+        piece = bisect_right(self._decoded_starts, position - 1) - 1
         end = self._ends[piece]
-        return end if end is not None else self._written[piece] + position - self._plain[piece]
+        return (
+            end
+            if end is not None
+            else self._encoded_starts[piece] + position - self._decoded_starts[piece]
+        )
 
 
 def layers(text: str) -> Iterator[Layer]:
@@ -87,13 +93,13 @@ def layers(text: str) -> Iterator[Layer]:
     Where escapes of several kinds are mixed, each kind is also decoded alone: in
     `C:\\token%2F1` the backslash is not an escape.
     """
-    written = Layer(text)
-    yield written
+    original = Layer(text)
+    yield original
     # The search for folded lines is slow: only where there may be some.
-    yield from _layers_above(written, _ANY if "\n" in text or "\\" in text else _WITHOUT_FOLDS)
+    yield from _layers_above(original, _ANY if "\n" in text or "\\" in text else _WITHOUT_FOLDS)
     kinds = [kind for kind, start in zip(_ONE_KIND, _STARTS, strict=True) if start in text]
     for kind in kinds if len(kinds) > 1 else ():
-        yield from _layers_above(written, kind)
+        yield from _layers_above(original, kind)
 
 
 def unescaped(text: str) -> str:

@@ -31,7 +31,7 @@ _SHORTEST_REPLACED = 4
 #: The same for a part of a value, such as a parameter, and for the output of commands,
 #: which must stay readable.
 _SHORTEST_PART = 8
-_CREDENTIAL = re.compile("key|token|secret|auth|pass|cookie|sess|sign|cred", re.IGNORECASE)
+_HEADER_TO_REDACT = re.compile("key|token|secret|auth|pass|cookie|sess|sign|cred", re.IGNORECASE)
 _LONGEST_URL = 200
 #: A redactor remembers at most so many texts, of at most so many characters each.
 _MOST_KNOWN = 1000
@@ -115,8 +115,8 @@ class Redactor:
         """Return the headers as pairs, secret values replaced."""
         return tuple(
             (
-                self._repeated(name),
-                REDACTED if name.lower() in self._names else self._repeated(value),
+                self._cached_text(name),
+                REDACTED if name.lower() in self._names else self._cached_text(value),
             )
             for name, value in headers.multi_items()
         )
@@ -131,7 +131,7 @@ class Redactor:
         bare = parsed.copy_with(username=None, password=None) if parsed.userinfo else parsed
         return self.text(str(bare))
 
-    def _repeated(self, value: str) -> str:
+    def _cached_text(self, value: str) -> str:
         """Return `text(value)` of a text that is likely to occur again, such as a header."""
         if (known := self._known.get(value)) is None:
             known = self.text(value)
@@ -170,7 +170,7 @@ def stream_redactor(
 
     Other headers may hold a word that our own output contains as well, and so may short values.
     """
-    credentials = [(name, value) for name, value in headers if _CREDENTIAL.search(name)]
+    credentials = [(name, value) for name, value in headers if _HEADER_TO_REDACT.search(name)]
     return Redactor(credentials, secrets, shortest=_SHORTEST_PART)
 
 

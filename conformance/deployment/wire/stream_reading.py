@@ -13,12 +13,12 @@ from conformance.deployment.wire.deadline_connections import CutError
 READER = "threads_conformance_reader"
 
 
-def until_left(_body: bytes) -> bool:
+def never_enough(_body: bytes) -> bool:
     """Return False: the stream is read until another thread leaves it."""
     return False
 
 
-def at_once(_body: bytes) -> bool:
+def always_enough(_body: bytes) -> bool:
     """Return True: the stream is left as soon as its headers have been received."""
     return True
 
@@ -37,7 +37,7 @@ class Reader:
     end whatever `enough` returns.
     """
 
-    def __init__(self, enough: Callable[[bytes], bool] = until_left) -> None:
+    def __init__(self, enough: Callable[[bytes], bool] = never_enough) -> None:
         self._enough = enough
         self._body = bytearray()
         self._lock = threading.Lock()
@@ -57,15 +57,15 @@ class Reader:
             self._body.clear()
         self._streams = is_event_stream(content_type)
         self.opened = True
-        self._look()
+        self._leave_if_enough()
 
     def add(self, piece: bytes) -> None:
         """Take the next piece of the body."""
         with self._lock:
             self._body += piece
-        self._look()
+        self._leave_if_enough()
 
-    def _look(self) -> None:
+    def _leave_if_enough(self) -> None:
         if self._streams and self._enough(self.body):
             self.leave()
 
