@@ -23,7 +23,7 @@ from conformance.report.baseline.file import (
     check_names,
     read_baseline,
 )
-from conformance.report.baseline.model import Entry, Judgement, Stale, judge, new_entries
+from conformance.report.baseline.model import Entry, Judgement, Stale, apply_baseline, new_entries
 from conformance.report.record import CheckResult, Report, load_report
 from tests.conftest import command
 from tests.report_examples import REQUIREMENTS, check, failure, report_of
@@ -48,7 +48,7 @@ def report(*checks: CheckResult, partial: bool = False) -> Report:
 
 
 def judged(made: Report, *entries: Entry) -> Judgement:
-    return judge(made, entries, TODAY)
+    return apply_baseline(made, entries, TODAY)
 
 
 def names(judgement: Judgement) -> dict[str, list[str]]:
@@ -188,7 +188,7 @@ def test_what_the_run_cannot_say_is_not_stale(made: Report, entry: Entry) -> Non
 def test_where_checks_were_picked_only_their_own_entries_can_be_stale() -> None:
     made = report(check("test_history", COPY.id))
     entries = (Entry(requirement=COPY.id), Entry(check="test_copy.py::test_history"))
-    assert judge(made, entries, TODAY, whole=False).stale == (Stale(entries[1]),)
+    assert apply_baseline(made, entries, TODAY, whole=False).stale == (Stale(entries[1]),)
 
 
 # ---- the file -----------------------------------------------------------------------

@@ -108,7 +108,7 @@ def test_a_new_failure_of_what_failed_before_is_a_regression() -> None:
     new = report(ended("fail"), ended("fail", "test_other", failure=ADDS))
     change = only_change(old, new)
     assert change.kind is Kind.REGRESSION
-    assert change.counts
+    assert change.is_counted_regression
     assert [each.id for each in change.checks] == ["test_copy.py::test_other"]
     assert "1 of 2 checks no longer pass" in comparison_text(compare_reports(old, new))
 
@@ -174,7 +174,7 @@ def test_a_requirement_of_one_catalogue_only_is_no_regression() -> None:
     assert compared.changes == ()
     assert not compared.regressed
     (only,) = compared.only_new
-    assert (only.id, only.whole, only.why) == ("COPY-05", True, "the suites differ")
+    assert (only.id, only.no_common_check, only.why) == ("COPY-05", True, "the suites differ")
     assert "The suites differ" in comparison_text(compared)
     (vanished,) = compare_reports(new, old).only_old
     assert vanished.id == "COPY-05"
@@ -187,7 +187,7 @@ def test_a_failure_that_only_a_new_check_finds_is_no_regression() -> None:
     compared = compare_reports(old, new)
     assert compared.changes == ()
     (only,) = compared.only_new
-    assert (only.whole, only.checks) == (False, ("test_copy.py::test_sharper",))
+    assert (only.no_common_check, only.checks) == (False, ("test_copy.py::test_sharper",))
     assert str(only.verdict) == "fail"
     assert "MUST 1 check of COPY-03 failed" in comparison_text(compared)
 

@@ -12,7 +12,12 @@ import click
 import pytest
 
 from conformance.commands import run as run_module
-from conformance.commands.exit_handling import INTERRUPTED, NO_READER, EndingGroup, run_command_line
+from conformance.commands.exit_handling import (
+    INTERRUPTED,
+    NO_READER,
+    PipeSafeGroup,
+    run_command_line,
+)
 from conformance.commands.serve import ServedProcess
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.defects import SuiteDefectError
@@ -30,7 +35,7 @@ SELECTED = ("get",)
 
 def ended(body: Callable[[], Any]) -> int:
     """The exit status of a command that does this."""
-    group = EndingGroup("does", callback=body, invoke_without_command=True)
+    group = PipeSafeGroup("does", callback=body, invoke_without_command=True)
     with pytest.raises(SystemExit) as exited:
         run_command_line(group, "does")
     assert isinstance(exited.value.code, int)

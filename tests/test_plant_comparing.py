@@ -8,13 +8,13 @@ import pytest
 
 from conformance.plant.comparing import Difference, Kind, compare_answers
 from conformance.plant.losses import promise_of
-from conformance.plant.probes import Question, RecordedAnswer
+from conformance.plant.probes import ReadRequest, RecordedAnswer
 
 NOW = "2026-11-21T17:00:00.123000+00:00"
 
 
 def recorded(operation: str, answer: Any, status: int = 200) -> RecordedAnswer:
-    return RecordedAnswer(Question(operation, "run"), status, answer)
+    return RecordedAnswer(ReadRequest(operation, "run"), status, answer)
 
 
 def found(before: Any, now: Any, operation: str = "get") -> list[tuple[str, str]]:
@@ -195,4 +195,4 @@ def test_where_it_is_written(
     operation: str, thread: str | None, path: str, kind: str, begins: str
 ) -> None:
     difference = Difference(Kind(kind), path, "x", "y")
-    assert promise_of(Question(operation, thread), difference).startswith(begins)
+    assert promise_of(ReadRequest(operation, thread), difference).startswith(begins)

@@ -14,7 +14,7 @@ from conformance.deployment.record.exchange import Exchange
 from conformance.report.run.html import html_report
 from conformance.report.run.markdown import markdown_report
 from conformance.report.schema.markdown import comparison_line, comparison_report
-from conformance.report.schema.model import Comparison, Difference, compare
+from conformance.report.schema.model import Difference, SchemaComparison, compare_schema
 from tests.conftest import answering, as_json, command
 from tests.report_examples import CONFORMANT, REQUIREMENTS
 
@@ -55,7 +55,7 @@ def exchange(
 
 
 def found(document: dict[str, Any], *exchanges: Exchange) -> list[tuple[str, str, str, str, str]]:
-    compared = compare(document, CONTRACT, exchanges, URL)
+    compared = compare_schema(document, CONTRACT, exchanges, URL)
     return [
         (each.kind, each.operation, each.where, each.declared, each.found)
         for each in compared.differences
@@ -187,7 +187,9 @@ def test_references_that_lead_nowhere_declare_nothing(
     ],
 )
 def test_damaged_documents_are_compared_as_far_as_they_go(paths: dict[str, Any]) -> None:
-    compare({"paths": paths}, CONTRACT, [exchange("create", "POST", "/threads", THREAD)], URL)
+    compare_schema(
+        {"paths": paths}, CONTRACT, [exchange("create", "POST", "/threads", THREAD)], URL
+    )
 
 
 # ---- document against what was done -------------------------------------------------
@@ -270,7 +272,7 @@ def test_what_was_not_recorded_whole_is_not_judged(document: dict[str, Any], bod
 
 # ---- what is told -------------------------------------------------------------------
 
-TOLD = Comparison(
+TOLD = SchemaComparison(
     url=URL,
     title="A server",
     version="1",

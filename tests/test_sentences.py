@@ -17,7 +17,7 @@ from conformance.deployment.probe.identify import identify_deployment
 from conformance.model.store import ThreadStore
 from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireAnswer, WireRequest
-from conformance.report.baseline.model import Entry, judge, new_entries
+from conformance.report.baseline.model import Entry, apply_baseline, new_entries
 from conformance.report.record import Report
 from conformance.report.run.grouping import failure_groups, symptom_fingerprint, undecided_groups
 from conformance.report.score import exit_status
@@ -107,7 +107,7 @@ def in_other_words(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 
 def decided(report: Report, entries: tuple[Entry, ...]) -> dict[str, Any]:
     """All that is decided about a run, without a sentence."""
-    judgement = judge(report, entries, TODAY)
+    judgement = apply_baseline(report, entries, TODAY)
     judged = judgement.report
     return {
         "checks": {
@@ -140,7 +140,7 @@ def test_other_words_change_no_verdict(
 ) -> None:
     verdicts = {each.verdict for each in first.checks}
     assert {Verdict.PASS, Verdict.FAIL, Verdict.BLOCKED, Verdict.UNSUPPORTED} <= verdicts
-    whole = new_entries(judge(first, (), TODAY), (), TODAY)
+    whole = new_entries(apply_baseline(first, (), TODAY), (), TODAY)
     # One entry alone accepts a part, and what that blocks; all of them the whole run.
     for entries in ((), whole[:1], whole):
         before = decided(first, entries)

@@ -21,7 +21,7 @@ from conformance.model.search import Query, Searches
 from conformance.model.threads import Threads
 from conformance.model.views import Views
 from conformance.plant.losses import load_promises
-from conformance.plant.probes import Prober, Question
+from conformance.plant.probes import Prober, ReadRequest
 from conformance.reference.app import new_store
 from tests.conftest import served, threads_of
 from tests.plants import STATES, Planted, losses, planted, run_cli, verified
@@ -69,11 +69,11 @@ def test_looking_changes_nothing(plant: Planted) -> None:
 def test_nothing_that_verify_sends_could_change_anything(
     plant: Planted, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    def changes(interviewer: Prober, _question: Question) -> None:
+    def changes(prober: Prober, _question: ReadRequest) -> None:
         arguments = [] if operation == "create" else [plant.id_of("run")]
-        getattr(interviewer._client, operation)(*arguments)
+        getattr(prober._client, operation)(*arguments)
 
-    monkeypatch.setattr(Prober, "ask", changes)
+    monkeypatch.setattr(Prober, "send", changes)
     store = plant.restarted()
     with served(store) as url, pytest.raises(GuardRefusal, match="only to look at threads"):
         run_cli("verify", plant.file, "--url", url)

@@ -29,13 +29,13 @@ def contract_command() -> None:
 @click.argument("openapi", metavar="OPENAPI")
 @click.option(
     "--format",
-    "shape",
+    "output_format",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
     help="JSON is a list of additions with `cited_by` and `left_out`.",
 )
-def delta_command(openapi: str, shape: str) -> None:
+def delta_command(openapi: str, output_format: str) -> None:
     """Tell what OPENAPI, a file or a URL, declares beyond the pinned document.
 
     For each addition: the requirements that cite it, or the reason why it is left out.
@@ -51,7 +51,7 @@ def delta_command(openapi: str, shape: str) -> None:
             f"{SERVER}"
         ) from problem
     found = delta.coverage(delta.additions(load_published(), new), load_catalogue())
-    if shape == "json":
+    if output_format == "json":
         click.echo(json.dumps([asdict(each) for each in found], indent=2))
     else:
         _print(found)

@@ -16,7 +16,7 @@ from conformance.defects import format_traceback
 INTERRUPTED, NO_READER = 130, 141
 
 
-class EndingGroup(click.Group):
+class PipeSafeGroup(click.Group):
     """A command group whose commands end quietly if their output pipe is closed."""
 
     def invoke(self, ctx: click.Context) -> Any:

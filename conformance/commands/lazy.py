@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from conformance.commands.exit_handling import EndingGroup
+from conformance.commands.exit_handling import PipeSafeGroup
 from conformance.deployment.credentials import ENVIRONMENT
 
 
-class LazyGroup(EndingGroup):
+class LazyGroup(PipeSafeGroup):
     """A command group that imports a command when it is invoked or looked up.
 
     The command NAME is `NAME_command` in the module NAME of `package`. `short_helps` are shown in

@@ -23,7 +23,7 @@ from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
 from conformance.plant.output import plant_text
 from conformance.plant.plant_file import PlantFileError
-from conformance.plant.planting import PlantingFailedError, plant_forest
+from conformance.plant.planting import PlantingFailedError, plant_threads
 from conformance.plant.scenarios import LONG_STATES
 from conformance.runner.settings import SettingsOptions, new_settings
 
@@ -69,7 +69,7 @@ def plant_command(
     try:
         with run_folder() as directory:
             settings = new_settings(url, directory, headers=headers, **options)
-            planted = plant_forest(
+            planted = plant_threads(
                 settings, plant, states, lambda kind: click.echo(f"planting: {kind}", err=True)
             )
     except (SettingsError, PlantFileError) as unusable:

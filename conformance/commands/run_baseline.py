@@ -21,7 +21,7 @@ from conformance.report.baseline.file import (
     check_writable,
     read_baseline,
 )
-from conformance.report.baseline.model import Entry, Judgement, judge, new_entries
+from conformance.report.baseline.model import Entry, Judgement, apply_baseline, new_entries
 from conformance.report.plain_text import counted, cut, listed, one_line, printable
 from conformance.report.record import Report
 from conformance.report.run.text import WORDS
@@ -111,7 +111,7 @@ class RunBaseline:
         """Apply the baseline to the report of a run; return None if there is no baseline."""
         if self.file is None:
             return None
-        return judge(report, self.entries, self.today, whole=not keyword)
+        return apply_baseline(report, self.entries, self.today, whole=not keyword)
 
     def finish(self, judgement: Judgement | None, status: int) -> int:
         """Print the result, write new entries, and return the exit status of the command."""
@@ -156,8 +156,8 @@ def _check_ids(entries: tuple[Entry, ...]) -> frozenset[str]:
         settings = new_settings(
             "http://127.0.0.1", Path(directory), profile=PROFILES[-1], effort=EFFORTS[-1]
         )
-        looking = dataclasses.replace(settings, read_only=True)
-        known = {*collect_checks(settings), *collect_checks(looking)}
+        read_only_settings = dataclasses.replace(settings, read_only=True)
+        known = {*collect_checks(settings), *collect_checks(read_only_settings)}
     # A check made by a client has the id of the check with the client's name added.
     return frozenset(known | {each for each in wanted if _CLIENT.sub("", each) in known})
 
@@ -171,10 +171,10 @@ def _result_lines(judgement: Judgement, entries: tuple[Entry, ...], *, write: bo
     lines = [f"Baseline: {_entry_count(len(entries))}; {number} accepted ({', '.join(levels)})"]
     for stale in judgement.stale:
         said = "no longer deviates: remove the entry"
-        if stale.unseen:
+        if gone := stale.gone_fingerprints:
             said = (
-                f"no longer deviates with {listed(stale.unseen, _SHOWN)}: "
-                f"remove {'this fingerprint' if len(stale.unseen) == 1 else 'these fingerprints'}"
+                f"no longer deviates with {listed(gone, _SHOWN)}: "
+                f"remove {'this fingerprint' if len(gone) == 1 else 'these fingerprints'}"
             )
         lines.append(f"  stale    {stale.entry.name} {said}")
     for entry in judgement.expired:

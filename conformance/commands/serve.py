@@ -105,8 +105,8 @@ def _with_default_tenant(tenants: dict[str, str], api_key: str | None) -> dict[s
 def _check_fault_is_visible(fault: Fault, tenants: dict[str, str]) -> None:
     """Raise a usage error if a fault about access is to be served without tenants."""
     requirements = load_catalogue().requirements
-    of_doors = any(requirements[each].capability == ACCESS_CAPABILITY for each in fault.breaks)
-    if of_doors and not tenants:
+    about_access = any(requirements[each].capability == ACCESS_CAPABILITY for each in fault.breaks)
+    if about_access and not tenants:
         raise click.UsageError(
             f"the fault {fault.name} can be seen only with access control: "
             "give two tenants with --tenant NAME=KEY"

@@ -9,7 +9,7 @@ from typing import Any
 
 from conformance.contract.catalogue import load_catalogue
 from conformance.plant.comparing import Difference
-from conformance.plant.probes import Question
+from conformance.plant.probes import ReadRequest
 from conformance.typed_data import read_toml
 
 _INDEX_OR_ID = re.compile(r"\[[^\]]*\]")
@@ -20,7 +20,7 @@ def generalized(path: str) -> str:
     return _INDEX_OR_ID.sub("[*]", path)
 
 
-def promise_of(question: Question, difference: Difference) -> str:
+def promise_of(question: ReadRequest, difference: Difference) -> str:
     """Return the requirement that a loss breaks, or else the sentence of `promises.toml` for it."""
     path = generalized(difference.path)
     if question.operation == "search":

@@ -34,7 +34,7 @@ _WORDS = {
 def plant_text(plant: Plant, file: str) -> str:
     """Return what was planted, what was left out, and what to do next, as text."""
     lines = [f"planted on {plant.url} ({_server_text(plant.server)}):"]
-    lines += [f"  {each.kind:<13}{each.thread_id}  {each.made_by}" for each in plant.trees]
+    lines += [f"  {each.kind:<13}{each.thread_id}  {each.made_by}" for each in plant.threads]
     lines += [f"  left out: {each.what}: {one_line(each.reason)}" for each in plant.left_out]
     refused = Counter(
         (each.question.operation, each.status) for each in plant.answers if not each.ok
@@ -86,7 +86,7 @@ def verification_json(found: Verification) -> dict[str, Any]:
         },
         "deployment": {"url": found.url, "server": asdict(found.server)},
         "identical": found.identical,
-        "answers": found.asked,
+        "answers": found.compared,
         "gone": list(found.gone),
         "left_out": [asdict(each) for each in plant.left_out],
         "findings": [_finding_json(each) for each in found.findings],
@@ -118,7 +118,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "filters": finding.question.filters,
         "path": difference.path,
         **values,
-        "written": finding.written,
+        "written": finding.promise,
         "curl": finding.curl,
     }
 
@@ -144,7 +144,7 @@ def _loss_lines(alike: Sequence[Finding]) -> Iterator[str]:
     yield f"  actual     {_value_text(difference.actual)}"
     if first.thread_id:
         yield f"  thread     {first.question.kind}, {first.thread_id}"
-    yield f"  written    {first.written}"
+    yield f"  written    {first.promise}"
     # One line each, so that it can be pasted.
     yield from (f"  {line}" for line in first.curl.splitlines())
 
@@ -152,7 +152,7 @@ def _loss_lines(alike: Sequence[Finding]) -> Iterator[str]:
 def _summary_line(alike: Sequence[Finding]) -> str:
     first = alike[0]
     kinds = list(dict.fromkeys(each.question.kind for each in alike if each.question.kind))
-    asked = list(dict.fromkeys(each.question.by for each in alike))
+    asked = list(dict.fromkeys(each.question.filters_text for each in alike))
     of = f" of {listed(kinds, 12)}" if kinds else f" {listed(asked, 3)}"
     more = f", {len(alike)} times" if len(alike) > max(len(kinds), 1) else ""
     operation = first.question.operation.replace("_", " ")
@@ -170,14 +170,14 @@ def _swept_lines(found: Verification, file: str) -> Iterator[str]:
 
 
 def _verdict_line(found: Verification) -> str:
-    threads = len(found.plant.trees)
+    threads = len(found.plant.threads)
     if found.identical:
-        return f"IDENTICAL: {found.asked} answers about {threads} threads are what they were"
+        return f"IDENTICAL: {found.compared} answers about {threads} threads are what they were"
     verdict = (
         f"NOT IDENTICAL: {counted(len(found.losses), 'difference')} in "
-        f"{found.asked} answers about {threads} threads"
+        f"{found.compared} answers about {threads} threads"
     )
-    if unwritten := sum(each.written == load_promises()["unwritten"] for each in found.losses):
+    if unwritten := sum(each.promise == load_promises()["unwritten"] for each in found.losses):
         verdict += f", {unwritten} of them where no source speaks"
     if len(found.gone) == threads:
         return (

@@ -16,8 +16,8 @@ from conformance import __version__
 from conformance.contract.schemas import format_checker
 from conformance.data import schemas_dir
 from conformance.deployment.probe.preflight import ServerInfo
-from conformance.plant.probes import Question, RecordedAnswer
-from conformance.plant.scenarios import LeftOut, Tree
+from conformance.plant.probes import ReadRequest, RecordedAnswer
+from conformance.plant.scenarios import LeftOut, PlantedThread
 from conformance.safe_text import excerpt
 from conformance.typed_data import typed
 
@@ -40,7 +40,7 @@ class Plant:
     url: str
     server: ServerInfo
     graph_id: str
-    trees: tuple[Tree, ...]
+    threads: tuple[PlantedThread, ...]
     left_out: tuple[LeftOut, ...]
     answers: tuple[RecordedAnswer, ...]
 
@@ -55,7 +55,7 @@ class Plant:
                 "server": asdict(self.server),
                 "graph_id": self.graph_id,
             },
-            "threads": [asdict(each) for each in self.trees],
+            "threads": [asdict(each) for each in self.threads],
             "left_out": [asdict(each) for each in self.left_out],
             "answers": [
                 {**asdict(each.question), "status": each.status, "answer": each.answer}
@@ -64,7 +64,7 @@ class Plant:
         }
 
 
-def check_free(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """Raise `PlantFileError` unless a plant can be written to `path` as a new file."""
     if path.exists():
         raise PlantFileError(
@@ -112,7 +112,7 @@ def read_plant(path: Path) -> Plant:
             "give it as `plant` wrote it"
         )
     plant = _parse_plant(data)
-    kinds = {each.kind for each in plant.trees}
+    kinds = {each.kind for each in plant.threads}
     for answer in plant.answers:
         if answer.question.kind not in {*kinds, None}:
             raise PlantFileError(f"{path} is damaged: no thread of the kind {answer.question.kind}")
@@ -141,10 +141,10 @@ def _parse_plant(data: Mapping[str, Any]) -> Plant:
         url=deployment["url"],
         server=typed(deployment["server"], ServerInfo),
         graph_id=deployment["graph_id"],
-        trees=typed(data["threads"], tuple[Tree, ...]),
+        threads=typed(data["threads"], tuple[PlantedThread, ...]),
         left_out=typed(data["left_out"], tuple[LeftOut, ...]),
         answers=tuple(
-            RecordedAnswer(typed(each, Question), each["status"], each["answer"])
+            RecordedAnswer(typed(each, ReadRequest), each["status"], each["answer"])
             for each in data["answers"]
         ),
     )

@@ -16,9 +16,9 @@ from conformance.deployment.ownership.proof import canonical
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
-from conformance.plant.plant_file import Plant, check_free, write_plant
-from conformance.plant.probes import Prober, Question, RecordedAnswer
-from conformance.plant.scenarios import LONG_STATES, Forest, LeftOut
+from conformance.plant.plant_file import Plant, check_writable, write_plant
+from conformance.plant.probes import Prober, ReadRequest, RecordedAnswer
+from conformance.plant.scenarios import LONG_STATES, LeftOut, ThreadPlanter
 from conformance.runner.cleanup import clean_up
 from conformance.waiting import wait_until
 
@@ -31,7 +31,7 @@ class PlantingFailedError(Exception):
     """Nothing was planted; the message says why, and what became of the threads made."""
 
 
-def plant_forest(
+def plant_threads(
     settings: Settings,
     path: Path,
     long_states: int = LONG_STATES,
@@ -46,7 +46,7 @@ def plant_forest(
     `UnreachableError` if no Threads server answers, and `PlantingFailedError` if nothing could be
     planted.
     """
-    check_free(path)
+    check_writable(path)
     server = identify_deployment(settings)
     with claim(ledgers_dir() / settings.run_id), signals_as_interrupt():
         try:
@@ -74,46 +74,44 @@ def _make_plant(
     on_kind: OnKind,
 ) -> Plant:
     redactor = connection.recorder.redactor
-    forest = Forest(connection.client, settings, long_states)
-    forest.plant(on_kind)
-    if not forest.trees:
-        raise PlantingFailedError(f"no thread can be planted: {forest.left_out[0].reason}")
+    planter = ThreadPlanter(connection.client, settings, long_states)
+    planter.plant(on_kind)
+    if not planter.threads:
+        raise PlantingFailedError(f"no thread can be planted: {planter.left_out[0].reason}")
     on_kind("answers")
-    interviewer = Prober(connection.client, redactor, settings.run_id, forest.trees)
-    answers, unsettled = _settled_answers(
-        interviewer, settings, [each.kind for each in forest.trees]
-    )
+    prober = Prober(connection.client, redactor, settings.run_id, planter.threads)
+    answers, unsettled = _settled_answers(prober, settings, [each.kind for each in planter.threads])
     return Plant(
         id=settings.run_id,
         planted_at=settings.started_at,
         url=redactor.url(settings.url),
         server=server,
         graph_id=settings.graph.id,
-        trees=tuple(forest.trees),
+        threads=tuple(planter.threads),
         left_out=tuple(
             LeftOut(each.what, redactor.text(each.reason))
-            for each in [*forest.left_out, *unsettled]
+            for each in [*planter.left_out, *unsettled]
         ),
         answers=answers,
     )
 
 
 def _settled_answers(
-    interviewer: Prober, settings: Settings, kinds: Sequence[str]
+    prober: Prober, settings: Settings, kinds: Sequence[str]
 ) -> tuple[tuple[RecordedAnswer, ...], list[LeftOut]]:
     """Send all questions until no answer changes; return the answers, and what never settled.
 
     A search may show a thread late, and a status may change after the end of a run.
     """
-    histories = {kind: interviewer.ask(Question("history", kind)) for kind in kinds}
+    histories = {kind: prober.send(ReadRequest("history", kind)) for kind in kinds}
     states = {kind: recorded.answer for kind, recorded in histories.items()}
     questions = [each.question for each in histories.values()]
-    questions += interviewer.questions(states)
-    answers = [interviewer.ask(each) for each in questions]
+    questions += prober.questions(states)
+    answers = [prober.send(each) for each in questions]
 
-    def look_again() -> tuple[list[Question], float]:
+    def read_again() -> tuple[list[ReadRequest], float]:
         nonlocal answers
-        again = [interviewer.ask(each) for each in questions]
+        again = [prober.send(each) for each in questions]
         changed = [
             each.question for each, before in zip(again, answers, strict=True) if each != before
         ]
@@ -121,7 +119,7 @@ def _settled_answers(
         return changed, len(kinds) - _found_threads(answers)
 
     unsettled, hidden = wait_until(
-        look_again,
+        read_again,
         lambda seen: not seen[0] and seen[1] <= 0,
         within_s=settings.visible_within_s,
         pause_s=_PAUSE_S,
@@ -146,13 +144,13 @@ def _found_threads(answers: Sequence[RecordedAnswer]) -> float:
     return float("inf")
 
 
-def _question_text(question: Question) -> str:
+def _question_text(question: ReadRequest) -> str:
     return f"{question} of {question.kind}" if question.kind else str(question)
 
 
 def _without_leftovers(connection: Connection, settings: Settings, plant: Plant) -> Plant:
     """Remove threads of kinds that were left out; return the plant, which notes those that stay."""
-    ids = [each.thread_id for each in plant.trees]
+    ids = [each.thread_id for each in plant.threads]
     ledger = read_ledger(ledgers_dir() / settings.run_id)
     removal = remove_all(connection.client, ledger, keep={*ids, *map(canonical, ids)})
     stays = [

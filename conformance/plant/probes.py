@@ -11,7 +11,7 @@ from conformance.deployment.cleanup.lost_threads import PLANT_TAG
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.ownership.proof import canonical
 from conformance.deployment.record.redaction import Redactor
-from conformance.plant.scenarios import KIND, Tree, carries_tag
+from conformance.plant.scenarios import KIND, PlantedThread, carries_tag
 
 #: A history of more pages is not read to its end.
 _MOST_PAGES = 10_000
@@ -23,7 +23,7 @@ CHECKPOINTS = 12
 
 
 @dataclass(frozen=True)
-class Question:
+class ReadRequest:
     """One request about a plant: about the thread of one `kind`, or about all threads (None).
 
     `filters` are the members of a search or count besides the plant's own tag.
@@ -36,11 +36,11 @@ class Question:
 
     def __str__(self) -> str:
         at = f" {self.checkpoint_id}" if self.checkpoint_id else ""
-        by = f" {self.by}" if self.by else ""
+        by = f" {self.filters_text}" if self.filters_text else ""
         return f"{self.operation.replace('_', ' ')}{at}{by}"
 
     @property
-    def by(self) -> str:
+    def filters_text(self) -> str:
         """The filters of a search or count in words; else empty."""
         if self.filters is None:
             return ""
@@ -61,7 +61,7 @@ class RecordedAnswer:
     plant are copies that someone made: searches and counts leave them out.
     """
 
-    question: Question
+    question: ReadRequest
     status: int
     answer: Any
 
@@ -75,17 +75,21 @@ class Prober:
     """The sender of the questions about the threads of one plant."""
 
     def __init__(
-        self, client: ThreadsClient, redactor: Redactor, plant_id: str, trees: Sequence[Tree]
+        self,
+        client: ThreadsClient,
+        redactor: Redactor,
+        plant_id: str,
+        threads: Sequence[PlantedThread],
     ) -> None:
         self._client = client
         self._redactor = redactor
         self._tag = {PLANT_TAG: plant_id}
-        self._ids = {each.kind: each.thread_id for each in trees}
+        self._ids = {each.kind: each.thread_id for each in threads}
         self._own = set(map(canonical, self._ids.values()))
         #: Copies that the last search with these filters found.
         self._copies: dict[str, int] = {}
 
-    def ask(self, question: Question) -> RecordedAnswer:
+    def send(self, question: ReadRequest) -> RecordedAnswer:
         """Send the question and return its answer; raise `httpx.HTTPError` if there is none."""
         match question.operation:
             case "search":
@@ -97,30 +101,30 @@ class Prober:
         answer = self._read(question)
         return self._record(question, answer.status, answer.body)
 
-    def questions(self, histories: Mapping[str, Any]) -> Iterator[Question]:
+    def questions(self, histories: Mapping[str, Any]) -> Iterator[ReadRequest]:
         """Yield all questions except those of `histories`, the states by kind of thread."""
         for kind in self._ids:
             for operation in ("get", "state", "run_list"):
-                yield Question(operation, kind)
+                yield ReadRequest(operation, kind)
             for checkpoint_id in _spread(_checkpoint_ids(histories.get(kind))):
-                yield Question("state_at_checkpoint", kind, checkpoint_id)
+                yield ReadRequest("state_at_checkpoint", kind, checkpoint_id)
         searched: list[dict[str, Any]] = [
             {},
             *({"status": each} for each in THREAD_STATUSES),
             *({"metadata": {KIND: each}} for each in self._ids),
         ]
         for filters in searched:
-            yield Question("search", filters=filters)
-            yield Question("count", filters=filters)
+            yield ReadRequest("search", filters=filters)
+            yield ReadRequest("count", filters=filters)
 
-    def _thread_id(self, question: Question) -> str:
+    def _thread_id(self, question: ReadRequest) -> str:
         return self._ids[str(question.kind)]
 
-    def _filters(self, question: Question) -> dict[str, Any]:
+    def _filters(self, question: ReadRequest) -> dict[str, Any]:
         filters = dict(question.filters or {})
         return {**filters, "metadata": {**filters.get("metadata", {}), **self._tag}}
 
-    def _read(self, question: Question) -> Answer:
+    def _read(self, question: ReadRequest) -> Answer:
         thread_id = self._thread_id(question)
         match question.operation:
             case "get":
@@ -131,7 +135,7 @@ class Prober:
                 return self._client.state_at_checkpoint(thread_id, str(question.checkpoint_id))
         return self._client.runs.list(thread_id)
 
-    def _search(self, question: Question) -> tuple[int, Any]:
+    def _search(self, question: ReadRequest) -> tuple[int, Any]:
         body = {**self._filters(question), "limit": MOST_THREADS}
         answer = self._client.search(body, private=True)
         # A success whose body is not a list counts as a search without hits.
@@ -151,7 +155,7 @@ class Prober:
             "strangers": len(listed) - len(own) - copies,
         }
 
-    def _count(self, question: Question) -> tuple[int, Any]:
+    def _count(self, question: ReadRequest) -> tuple[int, Any]:
         answer = self._client.count(self._filters(question))
         counted = answer.body
         if isinstance(counted, int):
@@ -176,7 +180,7 @@ class Prober:
             known.update(_checkpoint_ids(page))
         return answer.status, states
 
-    def _record(self, question: Question, status: int, answer: Any) -> RecordedAnswer:
+    def _record(self, question: ReadRequest, status: int, answer: Any) -> RecordedAnswer:
         ok = 200 <= status < 300
         return RecordedAnswer(question, status, self._redactor.json(answer) if ok else None)
 

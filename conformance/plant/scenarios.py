@@ -32,7 +32,7 @@ _KEPT = {
 
 
 @dataclass(frozen=True)
-class Tree:
+class PlantedThread:
     """One thread of a plant: its kind, and how it was made."""
 
     kind: str
@@ -48,7 +48,7 @@ class LeftOut:
     reason: str
 
 
-class Forest:
+class ThreadPlanter:
     """The threads of a plant; a kind that cannot be made is left out with the reason."""
 
     def __init__(self, client: ThreadsClient, settings: Settings, long_states: int) -> None:
@@ -57,7 +57,7 @@ class Forest:
             tag={PLANT_TAG: settings.run_id},
             why_graph_missing=lambda graph_id: graph_missing(client, graph_id),
         )
-        self.trees: list[Tree] = []
+        self.threads: list[PlantedThread] = []
         self.left_out: list[LeftOut] = []
         self._given = ThreadsApi(client, self.context, arranging=True)
         # The prepopulated thread is made from supersteps or left out; no run replaces them.
@@ -78,7 +78,7 @@ class Forest:
                 else:
                     self._made[kind] = thread
                     how = made_by.format(states=self._long_states)
-                    self.trees.append(Tree(kind, id_of(thread), how))
+                    self.threads.append(PlantedThread(kind, id_of(thread), how))
 
     def empty(self) -> Thread:
         """Create an empty thread, with metadata of every JSON type."""
@@ -168,16 +168,16 @@ def carries_tag(thread: Any, plant_id: str) -> bool:
     return isinstance(metadata, dict) and metadata.get(PLANT_TAG) == plant_id
 
 
-_MakeThread = Callable[[Forest], dict[str, Any]]
+_MakeThread = Callable[[ThreadPlanter], dict[str, Any]]
 _KINDS: dict[str, tuple[_MakeThread, str]] = {
-    "empty": (Forest.empty, "created with metadata of every sort"),
-    "prepopulated": (Forest.prepopulated, "created with supersteps to the end of the graph"),
-    "unfinished": (Forest.unfinished, "created with all supersteps but the last"),
-    "run": (Forest.run, "created empty, then run twice"),
-    "forked": (Forest.forked, "run, continued, then continued from before"),
-    "long": (Forest.long, "created with {states} supersteps, or continued as often"),
-    "interrupted": (Forest.interrupted, "run to an interrupt, which is not answered"),
-    "nested": (Forest.nested, "run to an interrupt in a subgraph"),
-    "failed": (Forest.failed, "run once, which failed"),
-    "copied": (Forest.copied, "copied from the thread with runs, else the prepopulated one"),
+    "empty": (ThreadPlanter.empty, "created with metadata of every sort"),
+    "prepopulated": (ThreadPlanter.prepopulated, "created with supersteps to the end of the graph"),
+    "unfinished": (ThreadPlanter.unfinished, "created with all supersteps but the last"),
+    "run": (ThreadPlanter.run, "created empty, then run twice"),
+    "forked": (ThreadPlanter.forked, "run, continued, then continued from before"),
+    "long": (ThreadPlanter.long, "created with {states} supersteps, or continued as often"),
+    "interrupted": (ThreadPlanter.interrupted, "run to an interrupt, which is not answered"),
+    "nested": (ThreadPlanter.nested, "run to an interrupt in a subgraph"),
+    "failed": (ThreadPlanter.failed, "run once, which failed"),
+    "copied": (ThreadPlanter.copied, "copied from the thread with runs, else the prepopulated one"),
 }

@@ -18,7 +18,7 @@ from conformance.deployment.settings import Settings
 from conformance.plant.comparing import Difference, Kind, compare_answers, without_threads
 from conformance.plant.losses import promise_of
 from conformance.plant.plant_file import Plant
-from conformance.plant.probes import Prober, Question, RecordedAnswer
+from conformance.plant.probes import Prober, ReadRequest, RecordedAnswer
 from conformance.plant.scenarios import carries_tag
 from conformance.waiting import wait_until
 
@@ -30,12 +30,12 @@ _GONE = (404, 410)
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference: its question, the promise that it breaks (`written`), and curl commands."""
+    """One difference: its question, the promise that it breaks, and curl commands."""
 
-    question: Question
+    question: ReadRequest
     thread_id: str | None
     difference: Difference
-    written: str
+    promise: str
     curl: str
 
 
@@ -49,7 +49,7 @@ class Swept:
 
 @dataclass(frozen=True)
 class Verification:
-    """The result of a verification; `asked` is the number of recorded successes compared.
+    """The result of a verification; `compared` is the number of recorded successes compared.
 
     `gone` are the kinds of threads that do not exist any more, or not with the plant's tag.
     """
@@ -57,7 +57,7 @@ class Verification:
     plant: Plant
     url: str
     server: ServerInfo
-    asked: int
+    compared: int
     findings: tuple[Finding, ...]
     gone: tuple[str, ...]
     swept: Swept | None = None
@@ -80,7 +80,7 @@ def verify_plant(plant: Plant, settings: Settings, *, sweep: bool = False) -> Ve
     answer.
     """
     server = identify_deployment(settings)
-    ids = [each.thread_id for each in plant.trees]
+    ids = [each.thread_id for each in plant.threads]
     with connect(settings, "verify", record=False, visits=ids) as connection:
         verifier = _Verifier(plant, connection, settings)
         findings = verifier.findings()
@@ -88,9 +88,9 @@ def verify_plant(plant: Plant, settings: Settings, *, sweep: bool = False) -> Ve
         plant=plant,
         url=redactor_of(settings).url(settings.url),
         server=server,
-        asked=verifier.asked,
+        compared=verifier.compared,
         findings=tuple(findings),
-        gone=tuple(each.kind for each in plant.trees if each.kind in verifier.gone),
+        gone=tuple(each.kind for each in plant.threads if each.kind in verifier.gone),
         swept=_sweep(plant, settings) if sweep else None,
     )
 
@@ -101,14 +101,14 @@ class _Verifier:
     def __init__(self, plant: Plant, connection: Connection, settings: Settings) -> None:
         self._plant = plant
         self._recorder = connection.recorder
-        self._ids = {each.kind: each.thread_id for each in plant.trees}
-        self._interviewer = Prober(
-            connection.client, connection.recorder.redactor, plant.id, plant.trees
+        self._ids = {each.kind: each.thread_id for each in plant.threads}
+        self._prober = Prober(
+            connection.client, connection.recorder.redactor, plant.id, plant.threads
         )
         self._searches = [each for each in plant.answers if each.question.operation == "search"]
         self._visible_by = time.monotonic() + settings.visible_within_s
         self._unanswered = 0
-        self.asked = 0
+        self.compared = 0
         self.gone: set[str] = set()
 
     def findings(self) -> list[Finding]:
@@ -124,9 +124,9 @@ class _Verifier:
 
     def _look_up(self, kind: str) -> list[Finding]:
         """Send GET for a thread of which no GET is recorded; return a finding if it is gone."""
-        question = Question("get", kind)
+        question = ReadRequest("get", kind)
         with self._recorder.check(str(question)) as exchanges:
-            now = self._ask(question)
+            now = self._send(question)
             commands = reproduction(exchanges)
         if self._is_ours(now):
             return []
@@ -140,19 +140,19 @@ class _Verifier:
         with self._recorder.check(str(question)) as exchanges:
             expected = without_threads(before, self._gone_ids(), self._searches)
 
-            def look() -> tuple[RecordedAnswer | str, tuple[Difference, ...]]:
+            def read() -> tuple[RecordedAnswer | str, tuple[Difference, ...]]:
                 self._recorder.forget()
-                now = self._ask(question)
+                now = self._send(question)
                 return now, self._differences(expected, now)
 
             now, differences = wait_until(
-                look,
+                read,
                 lambda seen: not _may_be_late(question, seen[1]),
                 within_s=self._visible_by - time.monotonic(),
                 pause_s=_PAUSE_S,
             )
             commands = reproduction(exchanges)
-        self.asked += before.ok
+        self.compared += before.ok
         if question.operation == "get" and not self._is_ours(now):
             self.gone.add(str(question.kind))
         thread_id = self._ids.get(str(question.kind))
@@ -161,13 +161,13 @@ class _Verifier:
             for each in differences
         ]
 
-    def _ask(self, question: Question) -> RecordedAnswer | str:
+    def _send(self, question: ReadRequest) -> RecordedAnswer | str:
         """Return the answer, or a sentence on why there is none.
 
         Raises `UnreachableError` if the deployment does not answer any more.
         """
         try:
-            answer = self._interviewer.ask(question)
+            answer = self._prober.send(question)
         except httpx.HTTPError as broken:
             self._unanswered += 1
             reason = self._recorder.redactor.text(str(broken)) or type(broken).__name__
@@ -197,7 +197,7 @@ class _Verifier:
         return [canonical(self._ids[kind]) for kind in self.gone]
 
 
-def _may_be_late(question: Question, differences: tuple[Difference, ...]) -> bool:
+def _may_be_late(question: ReadRequest, differences: tuple[Difference, ...]) -> bool:
     """Return whether a search or count may only be late in showing a thread."""
     visible_later = question.operation in ("search", "count")
     return visible_later and any(each.kind.is_loss for each in differences)
@@ -207,12 +207,12 @@ def _sweep(plant: Plant, settings: Settings) -> Swept:
     """Remove the threads that the plant names and that carry its tag, and no others."""
     removed, left = 0, []
     with connect(settings, "sweep", record=False) as connection:
-        for tree in plant.trees:
-            fate = _remove(connection.client, tree.thread_id, plant.id)
+        for thread in plant.threads:
+            fate = _remove(connection.client, thread.thread_id, plant.id)
             if fate == "removed":
                 removed += 1
             elif fate is not None:
-                left.append((tree.thread_id, fate))
+                left.append((thread.thread_id, fate))
     return Swept(removed, tuple(left))
 
 

@@ -71,12 +71,12 @@ def run_verdict(results: Iterable[RequirementResult]) -> RunVerdict:
     everything = tuple(results)
     if not everything:
         return RunVerdict.INCOMPLETE
-    short = {
+    must_verdicts = {
         result.verdict for result in everything if result.level == "MUST" and not result.baselined
     }
-    if Verdict.FAIL in short:
+    if Verdict.FAIL in must_verdicts:
         return RunVerdict.NON_CONFORMANT
-    if short.intersection(UNDECIDED):
+    if must_verdicts.intersection(UNDECIDED):
         return RunVerdict.INCOMPLETE
     return RunVerdict.CONFORMANT
 

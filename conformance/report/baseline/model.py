@@ -1,9 +1,9 @@
 """Accepted deviations (a baseline), and their comparison with the report of a run.
 
-`judge` applies a baseline to a report. An entry accepts failures of its requirement, or
-of its check, that have one of its fingerprints; any other failure is new. A blocked
-check has a fingerprint as well, made of its causes, so that it can be accepted too. An
-error cannot be accepted.
+`apply_baseline` applies a baseline to a report. An entry accepts failures of its
+requirement, or of its check, that have one of its fingerprints; any other failure is
+new. A blocked check has a fingerprint as well, made of its causes, so that it can be
+accepted too. An error cannot be accepted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from conformance.report.record import CheckResult, Report, RequirementResult
 from conformance.report.run.grouping import symptom_fingerprint
 from conformance.report.score import run_verdict
 
-_SHORT = (Verdict.FAIL, Verdict.BLOCKED)
+_DEVIATING = (Verdict.FAIL, Verdict.BLOCKED)
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Stale:
-    """An entry whose failures are gone: all of them, or those with the fingerprints `unseen`."""
+    """An entry whose failures are gone: all of them, or those with the `gone_fingerprints`."""
 
     entry: Entry
-    unseen: tuple[str, ...] = ()
+    gone_fingerprints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,7 @@ class Judgement:
         return len(self.stale) + len(self.expired) + len(self.changed)
 
 
-def seen_fingerprint(check: CheckResult) -> str:
-    """Return the fingerprint of the failure or block of a check."""
-    return symptom_fingerprint(check)
-
-
-def judge(
+def apply_baseline(
     report: Report, entries: tuple[Entry, ...], today: date, *, whole: bool = True
 ) -> Judgement:
     """Apply a baseline to the report of a run.
@@ -113,17 +108,19 @@ def judge(
 
     results = with_accepted(report.requirements, report.checks, accepts)
     judged = dataclasses.replace(report, requirements=results, verdict=run_verdict(results))
-    short = [
+    deviating = [
         (result, check)
         for result, check in _pairs(judged)
-        if check.verdict in _SHORT
+        if check.verdict in _DEVIATING
         # A check that is blocked by accepted failures needs no entry.
         and (check.verdict is Verdict.FAIL or not result.baselined or accepts(result, check))
     ]
     stale, expired, changed = [], [], []
     for entry in entries:
-        concerned = [(result, check) for result, check in short if entry.concerns(result, check)]
-        seen = {seen_fingerprint(check) for _, check in concerned}
+        concerned = [
+            (result, check) for result, check in deviating if entry.concerns(result, check)
+        ]
+        seen = {symptom_fingerprint(check) for _, check in concerned}
         known = any(map(entry.knows, seen))
         others = [check for result, check in concerned if not _is_covered(result, check, entries)]
         if entry.expired(today) and known:
@@ -133,8 +130,8 @@ def judge(
         elif not known and _is_decided(entry, report, whole):
             stale.append(Stale(entry))
         elif known and entry.requirement and _is_decided(entry, report, whole):
-            unseen = tuple(each for each in entry.fingerprints if each not in seen)
-            stale += [Stale(entry, unseen)] if unseen else []
+            gone_fingerprints = tuple(each for each in entry.fingerprints if each not in seen)
+            stale += [Stale(entry, gone_fingerprints)] if gone_fingerprints else []
     return Judgement(
         report=judged,
         stale=tuple(stale),
@@ -142,7 +139,7 @@ def judge(
         changed=tuple(changed),
         unaccepted=tuple(
             (result, check)
-            for result, check in short
+            for result, check in deviating
             if result.level in COUNTED_LEVELS and not _is_covered(result, check, entries)
         ),
     )
@@ -152,20 +149,20 @@ def new_entries(judgement: Judgement, entries: tuple[Entry, ...], today: date) -
     """Return an entry without reason for each requirement with failures that no entry covers."""
     failed = [pair for pair in judgement.unaccepted if pair[1].verdict is Verdict.FAIL]
     # Once the failures are accepted, the checks that they block are too.
-    then = judge(judgement.report, (*entries, *_entries_of(failed)), today)
+    then = apply_baseline(judgement.report, (*entries, *_entries_of(failed)), today)
     return _entries_of([*failed, *then.unaccepted])
 
 
-def _entries_of(short: list[tuple[RequirementResult, CheckResult]]) -> tuple[Entry, ...]:
+def _entries_of(deviating: list[tuple[RequirementResult, CheckResult]]) -> tuple[Entry, ...]:
     found: dict[str, list[CheckResult]] = {}
-    for result, check in short:
+    for result, check in deviating:
         found.setdefault(result.id, []).append(check)
     return tuple(
         Entry(
             requirement=requirement,
             fingerprints=()
             if _any_flaky(checks)
-            else tuple(dict.fromkeys(map(seen_fingerprint, checks))),
+            else tuple(dict.fromkeys(map(symptom_fingerprint, checks))),
             flaky=_any_flaky(checks),
         )
         for requirement, checks in found.items()
@@ -173,7 +170,7 @@ def _entries_of(short: list[tuple[RequirementResult, CheckResult]]) -> tuple[Ent
 
 
 def _is_covered(result: RequirementResult, check: CheckResult, entries: tuple[Entry, ...]) -> bool:
-    seen = seen_fingerprint(check)
+    seen = symptom_fingerprint(check)
     return any(entry.concerns(result, check) and entry.knows(seen) for entry in entries)
 
 

@@ -12,9 +12,9 @@ from conformance.report.board.text import (
     capability_rows,
     cell_words,
     deployment_rows,
-    falling_short,
     newly_kept,
     no_longer_kept,
+    not_kept_by_all,
     verdict_with_sign,
 )
 from conformance.report.record import CheckResult
@@ -34,8 +34,8 @@ class Evidence:
     quoted: tuple[CheckResult, ...]
 
     @property
-    def of(self) -> Column:
-        """The deployment that is quoted."""
+    def quoted_column(self) -> Column:
+        """The column of the deployment that is quoted."""
         return self.columns[-1]
 
 
@@ -62,12 +62,12 @@ def board_html(board: Board, requirements: Requirements) -> str:
 
 def anchor(row_id: str, column: Column, cell: Cell | None) -> str:
     """Return the anchor of the evidence of a cell."""
-    return f"{row_id}--{column.slug}" if cell and cell.short else row_id
+    return f"{row_id}--{column.slug}" if cell and cell.not_passed else row_id
 
 
 def _capability(board: Board, name: str) -> dict[str, Any]:
     rows = [row for row in board.rows if row.capability == name]
-    return {"name": name, "rows": rows, "short": len(falling_short(board, name))}
+    return {"name": name, "rows": rows, "not_kept_by_all": len(not_kept_by_all(board, name))}
 
 
 def _section(board: Board, row: Row, requirements: Requirements) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _section(board: Board, row: Row, requirements: Requirements) -> dict[str, An
     judged = [(column, cell) for column, cell in zip(board.columns, row.cells, strict=True) if cell]
     alike: dict[Any, list[tuple[Column, Cell]]] = {}
     for column, cell in judged:
-        if cell.short or cell.verdict != "pass":
+        if cell.not_passed or cell.verdict != "pass":
             alike.setdefault((cell.verdict, cell.symptom), []).append((column, cell))
     return {
         "row": row,
@@ -99,6 +99,6 @@ def _promise(row: Row, column: Column, requirements: Requirements) -> Promise:
 def _quoted_checks(cell: Cell) -> tuple[CheckResult, ...]:
     """Return the checks that are quoted: one of each symptom."""
     found: dict[str, CheckResult] = {}
-    for check in cell.short:
+    for check in cell.not_passed:
         found.setdefault(symptom_fingerprint(check), check)
     return tuple(found.values())[:_CHECKS_SHOWN]

@@ -10,9 +10,9 @@ from conformance.report.board.text import (
     capability_rows,
     cell_words,
     deployment_rows,
-    falling_short,
     newly_kept,
     no_longer_kept,
+    not_kept_by_all,
     verdict_with_sign,
 )
 from conformance.report.compare.model import RequirementChange
@@ -82,14 +82,14 @@ def _evidence_parts(row: Row, cell: Cell, column: Column, requirements: Requirem
         f"**{cell_words(cell)}** ({row.level}): {_escape(promise.statement)}{_sources(promise)}",
     ]
     seen: set[str] = set()
-    for check in cell.short:
+    for check in cell.not_passed:
         key = symptom_fingerprint(check)
         if key in seen:
             parts.append(f"The same by {code(check.id)}.")
             continue
         seen.add(key)
         parts += _check_parts(check)
-    if not cell.short:
+    if not cell.not_passed:
         parts.append("No check of it left a result.")
     if promise.disputed:
         parts.append(f"Disputed: {_escape(promise.disputed)}")
@@ -144,7 +144,7 @@ def _links(changes: tuple[RequirementChange, ...], column: Column) -> str:
 def _failing_table(board: Board) -> str:
     header = ["requirement", "level", "promise", *(column.label for column in board.columns)]
     rows = []
-    for row in falling_short(board):
+    for row in not_kept_by_all(board):
         cells = [
             f"[{cell_words(cell)}]({_anchor(column, row.id)})" if cell else cell_words(None)
             for column, cell in zip(board.columns, row.cells, strict=True)

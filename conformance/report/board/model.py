@@ -48,14 +48,14 @@ class Cell:
     checks: tuple[CheckResult, ...]
 
     @property
-    def short(self) -> tuple[CheckResult, ...]:
+    def not_passed(self) -> tuple[CheckResult, ...]:
         """The checks that did not pass."""
         return tuple(check for check in self.checks if check.verdict is not Verdict.PASS)
 
     @property
     def flaky(self) -> bool:
         """Whether one of its failures did not occur on every repetition."""
-        return any(check.stability is Stability.FLAKY for check in self.short)
+        return any(check.stability is Stability.FLAKY for check in self.not_passed)
 
     @property
     def symptom(self) -> tuple[tuple[str, str, str], ...]:
@@ -66,7 +66,7 @@ class Cell:
                 str(check.verdict),
                 symptom_fingerprint(check),
             )
-            for check in self.short
+            for check in self.not_passed
         )
 
 
@@ -88,7 +88,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Count:
-    """Counts of the requirements of one level: `passed` of `of`."""
+    """Counts of the requirements of one level: `passed` of `judged`."""
 
     passed: int
     failed: int
@@ -96,7 +96,7 @@ class Count:
     undecided: int
 
     @property
-    def of(self) -> int:
+    def judged(self) -> int:
         """The number of requirements that were judged."""
         return self.passed + self.failed + self.unsupported + self.undecided
 

@@ -36,14 +36,14 @@ def cell_words(cell: Cell | None) -> str:
 
 def count_words(count: Count) -> str:
     """Return `31 of 33`, with the numbers of unsupported and undecided requirements."""
-    if not count.of:
+    if not count.judged:
         return NOT_JUDGED
     rest = [
         f"{number} {word}"
         for number, word in ((count.unsupported, "unsupported"), (count.undecided, "undecided"))
         if number
     ]
-    return f"{count.passed} of {count.of}" + (f" ({', '.join(rest)})" if rest else "")
+    return f"{count.passed} of {count.judged}" + (f" ({', '.join(rest)})" if rest else "")
 
 
 def deployment_rows(board: Board) -> list[list[str]]:
@@ -58,7 +58,7 @@ def deployment_rows(board: Board) -> list[list[str]]:
                 column.label,
                 verdict_words(column.report),
                 *(count_words(board.count(number, level)) for level in LEVELS),
-                f"{must.failed} of {must.of}",
+                f"{must.failed} of {must.judged}",
                 run_line(column),
             ]
         )
@@ -82,12 +82,12 @@ def capability_rows(board: Board) -> list[list[str]]:
             counts = [
                 board.count(number, level, capability) for number in range(len(board.columns))
             ]
-            if any(count.of for count in counts):
+            if any(count.judged for count in counts):
                 rows.append([capability, level, *map(count_words, counts)])
     return rows
 
 
-def falling_short(board: Board, capability: str | None = None) -> list[Row]:
+def not_kept_by_all(board: Board, capability: str | None = None) -> list[Row]:
     """Return the requirements that not every deployment keeps, MUST first."""
     found = [
         row

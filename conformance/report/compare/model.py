@@ -102,7 +102,7 @@ class RequirementChange:
     checks: tuple[CheckChange, ...]
 
     @property
-    def counts(self) -> bool:
+    def is_counted_regression(self) -> bool:
         """Whether it is a regression that gives exit status 1."""
         return self.kind is Kind.REGRESSION and self.level in COUNTED_LEVELS and not self.baselined
 
@@ -133,7 +133,7 @@ class ReportComparison:
     @property
     def regressed(self) -> bool:
         """Whether a MUST or SHOULD that the baseline does not accept has regressed."""
-        return any(each.counts for each in self.changes)
+        return any(each.is_counted_regression for each in self.changes)
 
 
 def compare_reports(

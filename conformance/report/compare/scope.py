@@ -14,7 +14,7 @@ from conformance.report.run.text import Requirements
 class OnlyIn:
     """A requirement with checks that only one of the reports has.
 
-    `checks` are these checks; `whole`: the other report has no check of the requirement;
+    `checks` are these checks; `no_common_check`: the other report has no check of the requirement;
     `why` is the reason in a few words.
     """
 
@@ -23,7 +23,7 @@ class OnlyIn:
     level: str
     verdict: Verdict
     checks: tuple[str, ...]
-    whole: bool
+    no_common_check: bool
     why: str
 
 
@@ -32,9 +32,11 @@ def only_in(here: Report, other: Report, requirements: Requirements) -> tuple[On
     elsewhere, results = requirements_by_id(other), checks_by_id(here)
     found = []
     for each in here.requirements:
-        twin = elsewhere.get(each.id)
-        own = tuple(check for check in each.checks if not twin or check not in twin.checks)
-        if twin and not own:
+        counterpart = elsewhere.get(each.id)
+        own = tuple(
+            check for check in each.checks if not counterpart or check not in counterpart.checks
+        )
+        if counterpart and not own:
             continue
         found.append(
             OnlyIn(
@@ -43,8 +45,9 @@ def only_in(here: Report, other: Report, requirements: Requirements) -> tuple[On
                 level=each.level,
                 verdict=worst(verdict_of(results.get(check)) for check in own),
                 checks=own,
-                whole=twin is None or not set(each.checks) & set(twin.checks),
-                why=_why_only(each, here, other, twin, requirements),
+                no_common_check=counterpart is None
+                or not set(each.checks) & set(counterpart.checks),
+                why=_why_only(each, here, other, counterpart, requirements),
             )
         )
     return tuple(found)
@@ -54,11 +57,11 @@ def _why_only(
     requirement: RequirementResult,
     here: Report,
     other: Report,
-    twin: RequirementResult | None,
+    counterpart: RequirementResult | None,
     requirements: Requirements,
 ) -> str:
     """Return the reason why the other report does not have the requirement or its checks."""
-    if twin is None:
+    if counterpart is None:
         if PROFILES.index(requirement.profile) > PROFILES.index(other.run.profile):
             return f"the other run's profile is {other.run.profile}"
         known = requirements.get(requirement.id)
@@ -120,11 +123,11 @@ def notes_of(old: Report, new: Report) -> tuple[str, ...]:
 
 def same_selection(old: Report, new: Report) -> bool:
     """Return whether both runs had the same checks, profile, effort, seed and graph."""
-    asked = (
+    selections = (
         (each.run.profile, each.run.effort, each.run.seed, each.deployment.graph_id, _planned(each))
         for each in (old, new)
     )
-    return next(asked) == next(asked)
+    return next(selections) == next(selections)
 
 
 def _planned(report: Report) -> frozenset[str]:

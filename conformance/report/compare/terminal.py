@@ -127,7 +127,7 @@ def _report_json(report: Report) -> dict[str, Any]:
 def _change_json(change: RequirementChange) -> dict[str, Any]:
     return {
         "kind": str(change.kind),
-        "counts": change.counts,
+        "counts": change.is_counted_regression,
         "requirement": change.id,
         "title": change.title,
         "level": change.level,
@@ -173,7 +173,7 @@ def _only_json(each: OnlyIn) -> dict[str, Any]:
         "title": each.title,
         "level": each.level,
         "verdict": str(each.verdict),
-        "whole": each.whole,
+        "whole": each.no_common_check,
         "checks": list(each.checks),
         "why": each.why,
     }

@@ -36,7 +36,7 @@ MEANINGS = {
 
 def headline(comparison: ReportComparison) -> str:
     """Return the result in a few words: `2 regressions`, `no regression`."""
-    counting = sum(each.counts for each in comparison.changes)
+    counting = sum(each.is_counted_regression for each in comparison.changes)
     return counted(counting, "regression") if counting else "no regression"
 
 
@@ -131,7 +131,7 @@ def only_lines(only: tuple[OnlyIn, ...]) -> list[str]:
     lines = []
     passed = []
     for each in only:
-        checks = "" if each.whole else f"{counted(len(each.checks), 'check')} of "
+        checks = "" if each.no_common_check else f"{counted(len(each.checks), 'check')} of "
         if each.verdict is Verdict.PASS:
             passed.append(f"{checks}{each.id}")
         else:

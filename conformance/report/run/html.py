@@ -23,7 +23,7 @@ from conformance.report.run.text import (
     verdict_meaning,
     verdict_words,
 )
-from conformance.report.schema.model import KINDS, Comparison
+from conformance.report.schema.model import KINDS, SchemaComparison
 
 _VALUE_LIMIT = 8_000
 #: Signs of verdicts, so that colour is never the only difference.
@@ -38,7 +38,7 @@ SIGNS = {
 
 
 def html_report(
-    report: Report, requirements: Requirements, comparison: Comparison | None = None
+    report: Report, requirements: Requirements, comparison: SchemaComparison | None = None
 ) -> str:
     """Return the text of report.html."""
     found = failure_groups(report)

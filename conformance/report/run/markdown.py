@@ -23,7 +23,7 @@ from conformance.report.run.text import (
     verdict_words,
 )
 from conformance.report.schema.markdown import comparison_section
-from conformance.report.schema.model import Comparison
+from conformance.report.schema.model import SchemaComparison
 
 #: GitHub refuses a comment of more than 65,536 characters.
 _COMMENT_LIMIT = 60_000
@@ -32,7 +32,7 @@ _PROMISES = 8
 
 
 def markdown_report(
-    report: Report, requirements: Requirements, comparison: Comparison | None = None
+    report: Report, requirements: Requirements, comparison: SchemaComparison | None = None
 ) -> str:
     """Return the text of report.md; failures beyond the size limit are only listed by id."""
     deployment = report.deployment

@@ -30,7 +30,7 @@ from conformance.report.run.text import (
     capability_rows,
     cleanup_line,
     cleanup_reasons,
-    data_policy_line,
+    data_access_line,
     deployment_name,
     next_step,
     promises,
@@ -100,7 +100,7 @@ class TerminalView:
         server = f" ({deployment_name(deployment)})" if known else ""
         self._print_line(f"Deployment {deployment.url}{server}, graph {deployment.graph_id}")
         asked = f"profile {run.profile}, effort {run.effort}, seed {run.seed}"
-        self._print_line(f"{counted(total_checks, 'check')}, {asked}; {data_policy_line(run)}")
+        self._print_line(f"{counted(total_checks, 'check')}, {asked}; {data_access_line(run)}")
         if self._console.is_terminal:
             self._progress = Progress(
                 SpinnerColumn(),

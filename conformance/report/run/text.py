@@ -209,7 +209,7 @@ def cleanup_reasons(report: Report) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def data_policy_line(run: RunInfo) -> str:
+def data_access_line(run: RunInfo) -> str:
     """Return in a few words how the run treats the data on the deployment."""
     if run.read_only:
         return "read-only: nothing is written"

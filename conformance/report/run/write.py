@@ -16,7 +16,7 @@ from conformance.report.run.junit import junit_report
 from conformance.report.run.markdown import markdown_report
 from conformance.report.run.text import Requirements
 from conformance.report.schema.markdown import comparison_report
-from conformance.report.schema.model import Comparison
+from conformance.report.schema.model import SchemaComparison
 from conformance.safe_text import without_commands
 
 
@@ -25,7 +25,7 @@ def write_all(
     requirements: Requirements,
     exchanges_file: Path | None,
     directory: Path,
-    comparison: Comparison | None = None,
+    comparison: SchemaComparison | None = None,
 ) -> tuple[Path, ...]:
     """Write report.json, junit.xml, report.md, report.html and exchanges.har.
 

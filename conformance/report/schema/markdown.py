@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conformance.report.markdown_text import code, fenced, table
 from conformance.report.plain_text import counted, cut
-from conformance.report.schema.model import KINDS, Comparison, Difference
+from conformance.report.schema.model import KINDS, Difference, SchemaComparison
 
 #: Rows of the section in report.md; schema-comparison.md has all.
 _ROWS = 40
@@ -12,7 +12,7 @@ _CURL_LIMIT = 2_000
 _MEANING = "This is information and changes no verdict."
 
 
-def comparison_report(comparison: Comparison) -> str:
+def comparison_report(comparison: SchemaComparison) -> str:
     """Return schema-comparison.md: every difference, with a request that shows it."""
     parts = [
         f"# Schema comparison: {code(comparison.url)}",
@@ -24,7 +24,7 @@ def comparison_report(comparison: Comparison) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def comparison_section(comparison: Comparison) -> list[str]:
+def comparison_section(comparison: SchemaComparison) -> list[str]:
     """Return the paragraphs of the section in report.md."""
     parts = [
         "## Schema comparison",
@@ -42,7 +42,7 @@ def comparison_section(comparison: Comparison) -> list[str]:
     return parts
 
 
-def comparison_line(comparison: Comparison) -> str:
+def comparison_line(comparison: SchemaComparison) -> str:
     """Return the line of the terminal: how many differences of each kind."""
     counts = ", ".join(
         f"{number} {kind.replace('_', ' ')}" for kind, number in comparison.counts().items()
@@ -50,7 +50,7 @@ def comparison_line(comparison: Comparison) -> str:
     return f"Schema comparison with {comparison.url}: {counts or 'nothing differs'}"
 
 
-def _headline(comparison: Comparison) -> str:
+def _headline(comparison: SchemaComparison) -> str:
     compared = counted(len(comparison.operations), "operation")
     return f"{counted(len(comparison.differences), 'difference')} in {compared}."
 

@@ -52,7 +52,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SchemaComparison:
     """All differences of one document. In `url` secrets are redacted."""
 
     url: str
@@ -76,12 +76,12 @@ class Comparison:
         }
 
 
-def compare(
+def compare_schema(
     document: dict[str, Any],
     contract: dict[str, Any],
     exchanges: Iterable[Exchange],
     url: str,
-) -> Comparison:
+) -> SchemaComparison:
     """Compare a document with that of the contract and with the exchanges of one run."""
     theirs, ours = Description(document), Description(contract)
     found: list[Difference] = []
@@ -96,7 +96,7 @@ def compare(
     found.sort(key=lambda each: (order.index(each.kind), each.operation, each.where))
     info = document.get("info")
     described = info if isinstance(info, dict) else {}
-    return Comparison(
+    return SchemaComparison(
         url=url,
         title=excerpt(str(described.get("title", "")), 200),
         version=excerpt(str(described.get("version", "")), 80),
