@@ -262,8 +262,8 @@ def test_pairs_of_an_earlier_run_are_kept() -> None:
 
 def test_two_freedoms_alter_one_deployment() -> None:
     def owned(altered: Altered) -> None:
-        @altered.override(Threads.blank)
-        def blank(right: Any, thread_id: str, metadata: Any, ttl: Any = None) -> Any:
+        @altered.override(Threads.new_thread)
+        def new_thread(right: Any, thread_id: str, metadata: Any, ttl: Any = None) -> Any:
             return right(thread_id, {**metadata, "owner": "me"}, ttl)
 
     def marked(altered: Altered) -> None:

@@ -85,7 +85,9 @@ def test_asked_again_without_an_answer_nothing_changes(store: ThreadStore, graph
 
 
 def test_each_question_has_an_answer_of_its_own() -> None:
-    nodes = {name: Node(run=record_answer, asks=QUESTION) for name in ("first", "second")}
+    nodes = {
+        name: Node(run=record_answer, interrupt_value=QUESTION) for name in ("first", "second")
+    }
     store = new_store({**GRAPHS, "twice": chain("twice", MESSAGES, **nodes)})
     thread_id = asked(store, "twice")
     assert store.runs.run(thread_id, resume("twice", 1)).status == "interrupted"

@@ -33,9 +33,9 @@ def test_a_stream_tells_events_in_their_modes(store: ThreadStore, thread_id: str
     streams = store.thread_streams
     run = run_of(store, thread_id)
     told = [RunEvent("metadata", {"run_id": run.run_id}), RunEvent("values", {})]
-    streams.tell_run(thread_id, run, told)
-    streams.tell_end(thread_id, run)
-    streams.tell_state(thread_id)
+    streams.add_run_events(thread_id, run, told)
+    streams.add_end(thread_id, run)
+    streams.add_state(thread_id)
     names = {
         mode: [each.event for each in streams.from_position(thread_id, 0, (mode,)) if each]
         for mode in ("run_modes", "lifecycle", "state_update")
@@ -51,7 +51,7 @@ def test_positions(store: ThreadStore, thread_id: str) -> None:
     streams = store.thread_streams
     run = run_of(store, thread_id)
     for _ in range(3):
-        streams.tell_end(thread_id, run)
+        streams.add_end(thread_id, run)
     ids = [each.event_id for each in streams.kept(thread_id)]
     assert len({*ids}) == 3
     assert streams.position(thread_id, None) == 3
@@ -63,23 +63,23 @@ def test_positions(store: ThreadStore, thread_id: str) -> None:
 def test_a_thread_that_is_gone_has_no_events(store: ThreadStore, thread_id: str) -> None:
     run = run_of(store, thread_id)
     for each in (store.thread_streams, store.thread_protocol):
-        each.tell_end(thread_id, run)
+        each.add_end(thread_id, run)
         assert each.kept(thread_id)
         each.forget(thread_id)
         assert not each.kept(thread_id)
     assert store.thread_streams.stays_open(thread_id)
     store.threads.delete(thread_id)
     assert not store.thread_streams.stays_open(thread_id)
-    store.thread_streams.tell_state(thread_id)
+    store.thread_streams.add_state(thread_id)
     assert not store.thread_streams.kept(thread_id)
 
 
 def test_protocol_events_are_numbered_and_of_channels(store: ThreadStore, thread_id: str) -> None:
     protocol = store.thread_protocol
     run = run_of(store, thread_id, "interrupter")
-    protocol.tell_lifecycle(thread_id, run, "running")
+    protocol.add_lifecycle(thread_id, run, "running")
     protocol.add(thread_id, "values", {"a": 1}, ("inner:1",))
-    protocol.tell_end(thread_id, run)
+    protocol.add_end(thread_id, run)
     told = [(each.seq, each.method, each.channel) for each in protocol.kept(thread_id)]
     assert told == [
         (1, "lifecycle", "lifecycle"),

@@ -24,7 +24,7 @@ from conformance.faults.registry import (
     all_faults,
     faulty_deployment,
 )
-from conformance.model.persistence import Persistence
+from conformance.model.persistence import StoreRestart
 from conformance.model.threads import Threads
 from conformance.reference.app import create_app
 from conformance.reference.wire import WireRequest
@@ -176,7 +176,7 @@ def test_restarts_try_only_the_faults_of_what_outlives_them(
         restarted: bool = False
 
         def apply(self, broken: FaultyDeployment) -> None:
-            @broken.override(Persistence.threads)
+            @broken.override(StoreRestart.threads)
             def threads(right: Any) -> Any:
                 self.restarted = True
                 return right()

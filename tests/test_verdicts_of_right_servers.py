@@ -114,7 +114,7 @@ def lags(deployment: FaultyDeployment) -> None:
 
 def dates_an_update_a_moment_after_the_creation(deployment: FaultyDeployment) -> None:
     """Creating takes some microseconds, which the two moments of a new thread are apart."""
-    deployment.override(Threads.blank)(
+    deployment.override(Threads.new_thread)(
         lambda right, *arguments: replace(
             right(*arguments), updated_at=deployment.store.records.now()
         )

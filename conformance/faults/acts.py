@@ -28,8 +28,8 @@ def refused_cancellation_ends_an_error(broken: FaultyDeployment) -> None:
 
 @fault("a-creation-that-does-nothing-withdraws-questions", breaks="CONDITION-16 PRUNE-27")
 def doing_nothing_withdraws_questions(broken: FaultyDeployment) -> None:
-    @broken.override(Threads.already_there)
-    def already_there(right: Any, thread: Thread, if_exists: str) -> Thread:
+    @broken.override(Threads.for_existing_id)
+    def for_existing_id(right: Any, thread: Thread, if_exists: str) -> Thread:
         found: Thread = right(thread, if_exists)
         if found.status != "interrupted":
             return found

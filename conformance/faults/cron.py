@@ -165,7 +165,7 @@ def cron_never_runs(broken: FaultyDeployment) -> None:
     def fire_cron(_right: Any, cron_id: str) -> None:
         cron = broken.store.records.cron(cron_id)
         broken.store.records.keep_cron(
-            broken.store.crons.scheduled(cron, cron.due or broken.store.records.moment())
+            broken.store.crons.scheduled(cron, cron.due or broken.store.records.next_time())
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Cron, Task, Thread
 from conformance.model.executor import Executor
-from conformance.model.persistence import Persistence
+from conformance.model.persistence import StoreRestart
 from conformance.model.search import Searches
 from conformance.model.states import States
 from conformance.model.store import ThreadStore
@@ -22,7 +22,7 @@ def _threads(change: Callable[[list[Thread]], list[Thread]]) -> Apply:
     """Return a fault that changes which threads survive a restart."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override(Persistence.threads)
+        @broken.override(StoreRestart.threads)
         def threads(right: Any) -> list[Thread]:
             return change(right())
 
@@ -33,7 +33,7 @@ def _each(change: _Change) -> Apply:
     """Return a fault that changes each thread at a restart."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override(Persistence.thread)
+        @broken.override(StoreRestart.thread)
         def thread(right: Any, kept: Thread) -> Thread:
             return change(right(kept))
 
@@ -90,7 +90,7 @@ fault("interrupted-threads-are-in-error-after-a-restart", breaks="DURABLE-03")(
 
 @fault("threads-are-updated-by-a-restart", breaks="DURABLE-04")
 def updated_by_a_restart(broken: FaultyDeployment) -> None:
-    @broken.override(Persistence.thread)
+    @broken.override(StoreRestart.thread)
     def thread(right: Any, kept: Thread) -> Thread:
         found: Thread = right(kept)
         return replace(found, updated_at=broken.store.records.now())
@@ -98,7 +98,7 @@ def updated_by_a_restart(broken: FaultyDeployment) -> None:
 
 @fault("threads-are-created-by-a-restart", breaks="DURABLE-04")
 def created_by_a_restart(broken: FaultyDeployment) -> None:
-    @broken.override(Persistence.thread)
+    @broken.override(StoreRestart.thread)
     def thread(right: Any, kept: Thread) -> Thread:
         found: Thread = right(kept)
         return replace(found, created_at=broken.store.records.started_at)
@@ -108,7 +108,7 @@ def created_by_a_restart(broken: FaultyDeployment) -> None:
 def deleted_is_back(broken: FaultyDeployment) -> None:
     written = _Written.on(broken.store)
 
-    @broken.override(Persistence.threads)
+    @broken.override(StoreRestart.threads)
     def threads(right: Any) -> list[Thread]:
         kept = right()
         there = {each.thread_id for each in kept}
@@ -169,7 +169,7 @@ fault("times-of-states-are-lost-at-a-restart", breaks="DURABLE-06 DURABLE-14")(
 
 @fault("checkpoint-ids-are-new-after-a-restart", breaks="DURABLE-06 DURABLE-13 DURABLE-14")
 def new_checkpoint_ids(broken: FaultyDeployment) -> None:
-    @broken.override(Persistence.thread)
+    @broken.override(StoreRestart.thread)
     def thread(right: Any, kept: Thread) -> Thread:
         kept = right(kept)
         ids = {each.checkpoint_id: broken.store.records.new_id() for each in kept.checkpoints}
@@ -269,8 +269,8 @@ fault("ended-runs-are-a-success-after-a-restart", breaks="DURABLE-08")(
 def not_heard(broken: FaultyDeployment) -> None:
     restarted = _RestartedThreads.of(broken)
 
-    @broken.override(Executor.answer_of)
-    def answer_of(right: Any, run: Any, here: Checkpoint) -> Any:
+    @broken.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Any, here: Checkpoint) -> Any:
         asked = any(
             each.position == run.position
             for thread_id in restarted
@@ -283,14 +283,14 @@ def not_heard(broken: FaultyDeployment) -> None:
 
 @fault("crons-are-lost-at-a-restart", breaks="DURABLE-11")
 def crons_are_lost(broken: FaultyDeployment) -> None:
-    @broken.override(Persistence.crons)
+    @broken.override(StoreRestart.crons)
     def crons(right: Any) -> list[Cron]:
         return []
 
 
 @fault("crons-have-another-schedule-after-a-restart", breaks="DURABLE-11")
 def another_schedule(broken: FaultyDeployment) -> None:
-    @broken.override(Persistence.crons)
+    @broken.override(StoreRestart.crons)
     def crons(right: Any) -> list[Cron]:
         return [replace(each, schedule="0 0 2 2 *") for each in right()]
 
@@ -312,8 +312,8 @@ fault("a-run-under-way-is-undone-by-a-restart", breaks="DURABLE-14")(_each(_roll
 
 @fault("a-run-under-way-is-not-taken-up-after-a-restart", breaks="DURABLE-17")
 def not_taken_up(broken: FaultyDeployment) -> None:
-    @broken.override(Persistence.under_way)
-    def under_way(right: Any) -> list[str]:
+    @broken.override(StoreRestart.threads_with_active_runs)
+    def threads_with_active_runs(right: Any) -> list[str]:
         return []
 
 
@@ -324,7 +324,7 @@ def not_taken_up(broken: FaultyDeployment) -> None:
 def last_write_is_lost(broken: FaultyDeployment) -> None:
     written = _Written.on(broken.store)
 
-    @broken.override(Persistence.threads)
+    @broken.override(StoreRestart.threads)
     def threads(right: Any) -> list[Thread]:
         kept = right()
         if written.last is None:
@@ -346,7 +346,7 @@ def last_update_is_lost(broken: FaultyDeployment) -> None:
         before[broken.store.records.thread(thread_id).thread_id] = metadata
         return answer
 
-    @broken.override(Persistence.thread)
+    @broken.override(StoreRestart.thread)
     def thread(right: Any, kept: Thread) -> Thread:
         kept = right(kept)
         return replace(kept, metadata=before.get(kept.thread_id, kept.metadata))
@@ -390,7 +390,7 @@ class _RestartedThreads(set[str]):
         """Return a set that gets the ids of all threads at each restart."""
         known = cls()
 
-        @broken.override(Persistence.thread)
+        @broken.override(StoreRestart.thread)
         def thread(right: Any, kept: Thread) -> Thread:
             known.add(kept.thread_id)
             found: Thread = right(kept)

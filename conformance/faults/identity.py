@@ -49,12 +49,12 @@ fault("second-creation-answers-the-conflict-with-200", breaks=["IDENTITY-02", "C
     breaks=["IDENTITY-02", "CONCURRENT-01", "IDENTITY-11"],
 )
 def second_creation_replaces(broken: FaultyDeployment) -> None:
-    @broken.override(Threads.already_there)
-    def already_there(right: Any, thread: Any, if_exists: str) -> Any:
+    @broken.override(Threads.for_existing_id)
+    def for_existing_id(right: Any, thread: Any, if_exists: str) -> Any:
         if if_exists == "do_nothing":
             return right(thread, if_exists)
         return broken.store.records.keep(
-            broken.store.threads.blank(thread.thread_id, thread.metadata)
+            broken.store.threads.new_thread(thread.thread_id, thread.metadata)
         )
 
 
@@ -133,7 +133,7 @@ def do_nothing_makes_none(broken: FaultyDeployment) -> None:
 
 def _set_ttl(broken: FaultyDeployment, thread: Any, body: dict[str, Any]) -> None:
     records = broken.store.records
-    ttl = broken.store.threads.ttl_from(body.get("ttl"), records.moment())
+    ttl = broken.store.threads.ttl_from(body.get("ttl"), records.next_time())
     records.keep(replace(thread, ttl=ttl))
 
 

@@ -127,8 +127,8 @@ def second_question_is_shown_as_the_first(broken: FaultyDeployment) -> None:
 
 @fault("second-answer-is-the-first", breaks="INTERRUPT-05 INTERRUPT-28 INTERRUPT-29")
 def second_answer_is_the_first(broken: FaultyDeployment) -> None:
-    @broken.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
+    @broken.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
         found = right(run, here)
         thread = next(
             (each for each in broken.store.records.threads_by_id.values() if run in each.runs), None
@@ -178,8 +178,8 @@ fault("answer-arrives-in-capitals", breaks=["INTERRUPT-05", "INTERRUPT-11", "INT
     "answer-by-id-arrives-with-the-id", breaks="INTERRUPT-15 INTERRUPT-28 INTERRUPT-29 NESTED-11"
 )
 def answer_by_id_arrives_whole(broken: FaultyDeployment) -> None:
-    @broken.override(Executor.answer_of)
-    def answer_of(_right: Any, run: Run, _here: Checkpoint) -> ResumeValue | None:
+    @broken.override(Executor.resume_value_of)
+    def resume_value_of(_right: Any, run: Run, _here: Checkpoint) -> ResumeValue | None:
         resume = (run.kwargs.get("command") or {}).get("resume")
         return None if resume is None else ResumeValue(resume)
 
@@ -189,8 +189,8 @@ def answer_by_id_arrives_whole(broken: FaultyDeployment) -> None:
     breaks="INTERRUPT-15 INTERRUPT-28 INTERRUPT-29 NESTED-11 THREAD-STREAM-28",
 )
 def answer_by_id_reaches_nobody(broken: FaultyDeployment) -> None:
-    @broken.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
+    @broken.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
         answer: ResumeValue | None = right(run, here)
         return None if answer and answer.by_interrupt is not None else answer
 
@@ -272,7 +272,10 @@ def _copying(change: Callable[[Task], Task], when: Callable[[Task], bool]) -> Ap
 
 
 fault("copy-forgets-what-was-asked", breaks="INTERRUPT-08 INTERRUPT-10")(
-    _copying(lambda task: replace(task, interrupts=()), lambda task: task.asks and not task.inner)
+    _copying(
+        lambda task: replace(task, interrupts=()),
+        lambda task: task.is_interrupted and not task.inner,
+    )
 )
 
 fault("copy-asks-under-new-ids", breaks="INTERRUPT-08 INTERRUPT-10")(
@@ -283,7 +286,7 @@ fault("copy-asks-under-new-ids", breaks="INTERRUPT-08 INTERRUPT-10")(
                 replace(each, interrupt_id=each.interrupt_id[::-1]) for each in task.interrupts
             ),
         ),
-        lambda task: task.asks and not task.inner,
+        lambda task: task.is_interrupted and not task.inner,
     )
 )
 
@@ -426,7 +429,7 @@ def run_without_an_input_does_nothing(broken: FaultyDeployment) -> None:
         store = broken.store
         kept = store.records.thread(thread.thread_id)
         runs = tuple(ended if each.run_id == run.run_id else each for each in kept.runs)
-        store.records.keep(store.records.touched(replace(kept, runs=runs)))
+        store.records.keep(store.records.with_fresh_status_and_times(replace(kept, runs=runs)))
         return replace(begun, run=ended)
 
 

@@ -27,8 +27,8 @@ def makes_anew(broken: FaultyDeployment) -> None:
         thread = stored_thread(broken, thread_id)
         idle = thread is not None and not any(run.active for run in thread.runs)
         if thread is not None and idle and request.get("if_not_exists") == "create":
-            blank = store.threads.blank(thread_id, thread.metadata)
-            store.records.keep(replace(blank, runs=thread.runs))
+            emptied = store.threads.new_thread(thread_id, thread.metadata)
+            store.records.keep(replace(emptied, runs=thread.runs))
         run: Run = right(thread_id, request)
         return run
 

@@ -135,8 +135,8 @@ def _finished(change: Callable[[tuple[Checkpoint, ...]], tuple[Checkpoint, ...]]
     """Change the history of a subgraph that has finished."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override(Records.level)
-        def level(right: Any, thread: Thread, namespace: str) -> Thread:
+        @broken.override(Records.with_history_of)
+        def with_history_of(right: Any, thread: Thread, namespace: str) -> Thread:
             found: Thread = right(thread, namespace)
             latest = found.checkpoints[-1] if namespace and found.checkpoints else None
             if latest is None or latest.tasks:
@@ -226,8 +226,8 @@ def _answer_by_id_inside(change: Callable[[ResumeValue], ResumeValue | None]) ->
     """Change a resume value by interrupt id where a subgraph is interrupted."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override(Executor.answer_of)
-        def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
+        @broken.override(Executor.resume_value_of)
+        def resume_value_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
             answer: ResumeValue | None = right(run, here)
             inside = any(task.inner for task in here.tasks)
             by_id = answer is not None and answer.by_interrupt is not None
@@ -254,8 +254,8 @@ def subgraph_asks_again_at_the_newest_checkpoint(broken: FaultyDeployment) -> No
         tasks = tuple(replace(task, interrupts=(), inner=()) for task in found.tasks)
         return replace(found, tasks=tasks)
 
-    @broken.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+    @broken.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> Any:
         named = "checkpoint" in run.kwargs
         return None if named and not any(task.inner for task in here.tasks) else right(run, here)
 

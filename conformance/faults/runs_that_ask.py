@@ -89,8 +89,8 @@ def _answering(change: Callable[[ResumeValue, Checkpoint], ResumeValue | None]) 
     """Change the resume value of a run at a checkpoint, if it has one."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override(Executor.answer_of)
-        def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
+        @broken.override(Executor.resume_value_of)
+        def resume_value_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
             answer: ResumeValue | None = right(run, here)
             return answer if answer is None else change(answer, here)
 
@@ -137,11 +137,15 @@ def _answering_unasked(value: Callable[[list[Any]], Any]) -> Apply:
     """Resume a run without resume value by `value(resume values of the thread's earlier runs)`."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override(Executor.answer_of)
-        def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
+        @broken.override(Executor.resume_value_of)
+        def resume_value_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
             answer: ResumeValue | None = right(run, here)
             found = found_run(broken.store, run.run_id)
-            if answer is not None or found is None or not any(task.asks for task in here.tasks):
+            if (
+                answer is not None
+                or found is None
+                or not any(task.is_interrupted for task in here.tasks)
+            ):
                 return answer
             commands = [
                 each.kwargs.get("command") or {} for each in runs_on(broken.store, found[0])
@@ -197,7 +201,7 @@ fault("answers-by-several-ids-reach-the-first-question", breaks="INTERRUPT-28")(
 
 
 def _asking(here: Checkpoint) -> int:
-    return sum(task.asks for task in here.tasks)
+    return sum(task.is_interrupted for task in here.tasks)
 
 
 fault("answer-to-one-question-answers-all", breaks="INTERRUPT-29")(
@@ -215,7 +219,7 @@ fault("answer-to-one-question-answers-all", breaks="INTERRUPT-29")(
 def answer_to_one_of_several_is_forgotten(broken: FaultyDeployment) -> None:
     @broken.override(Steps.execute_superstep)
     def taken(right: Any, graph: Any, here: Checkpoint, answer: Any, metadata: Any) -> Any:
-        waits = any(task.asks for task in here.tasks)
+        waits = any(task.is_interrupted for task in here.tasks)
         tasks = tuple(
             replace(task, done=False, result=None) if waits and task.done else task
             for task in here.tasks

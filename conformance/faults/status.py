@@ -141,7 +141,7 @@ fault("thread-stays-busy-after-a-run-that-waited", breaks="STATUS-09")(
 
 def _asks_inside(thread: Thread) -> bool:
     tasks = thread.latest.tasks if thread.latest else ()
-    return any(task.inner and task.asks for task in tasks) and not _under_way(thread)
+    return any(task.inner and task.is_interrupted for task in tasks) and not _under_way(thread)
 
 
 fault("thread-whose-subgraph-asks-is-busy", breaks="STATUS-01")(_shown_as("busy", _asks_inside))

@@ -273,7 +273,7 @@ def last_message_is_streamed_again(broken: FaultyDeployment) -> None:
     def task_events(
         right: Any, run: Run, step: Step, task: Task, modes: tuple[str, ...]
     ) -> Iterator[RunEvent]:
-        known = step.stood_on.values.get("messages", [])
+        known = step.base.values.get("messages", [])
         said = [each for each in known if each["type"] == "ai"]
         if task.done and said and "messages-tuple" in modes:
             yield RunEvent("messages", [said[-1], {"langgraph_node": task.name}])

@@ -197,9 +197,9 @@ def _asked_for(
     """Let `decide(event, request, right decision)` decide which events a request selects."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override(ThreadProtocol.is_asked_for)
-        def is_asked_for(right: Any, event: ProtocolEvent, asked: JsonObject) -> bool:
-            return decide(event, asked, right(event, asked))
+        @broken.override(ThreadProtocol.is_requested)
+        def is_requested(right: Any, event: ProtocolEvent, request: JsonObject) -> bool:
+            return decide(event, request, right(event, request))
 
     return apply
 
@@ -288,7 +288,7 @@ fault("input-respond-is-not-known", breaks=["THREAD-STREAM-28"])(
 
 @fault("interrupts-are-not-told-as-input", breaks=["THREAD-STREAM-29"])
 def interrupts_are_not_told(broken: FaultyDeployment) -> None:
-    broken.override(ThreadProtocol.tell_interrupts)(lambda _right, thread_id: None)
+    broken.override(ThreadProtocol.add_interrupts)(lambda _right, thread_id: None)
 
 
 @fault("interrupts-are-told-under-another-id", breaks=["THREAD-STREAM-29"])
@@ -307,8 +307,10 @@ def _telling(
     """Add `to(events)` in place of the events of each step of runs that satisfy `when`."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override(ThreadProtocol.tell_run)
-        def tell_run(right: Any, thread_id: str, run: Run, events: Sequence[RunEvent]) -> None:
+        @broken.override(ThreadProtocol.add_run_events)
+        def add_run_events(
+            right: Any, thread_id: str, run: Run, events: Sequence[RunEvent]
+        ) -> None:
             right(thread_id, run, to(events) if when(run) else events)
 
     return apply

@@ -32,8 +32,8 @@ def _telling(to: Callable[[Events], Events], when: OfRun) -> Apply:
     """Add `to(events)` to the stream of a thread for each step of runs that satisfy `when`."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override(ThreadStreams.tell_run)
-        def tell_run(right: Any, thread_id: str, run: Run, events: Events) -> None:
+        @broken.override(ThreadStreams.add_run_events)
+        def add_run_events(right: Any, thread_id: str, run: Run, events: Events) -> None:
             right(thread_id, run, to(events) if when(run) else events)
 
     return apply
@@ -88,8 +88,8 @@ def background_is_not_told(broken: FaultyDeployment) -> None:
         if "seconds" not in str(request.members.get("input")):
             in_background.add(request.thread_id)
 
-    @broken.override(ThreadStreams.tell_run)
-    def tell_run(right: Any, thread_id: str, run: Run, events: Events) -> None:
+    @broken.override(ThreadStreams.add_run_events)
+    def add_run_events(right: Any, thread_id: str, run: Run, events: Events) -> None:
         if thread_id not in in_background:
             right(thread_id, run, events)
 
@@ -100,8 +100,8 @@ def _of_values_alone(run: Run) -> bool:
 
 @fault("last-values-of-a-run-are-not-told-to-its-thread", breaks=["THREAD-STREAM-02"])
 def last_values_are_not_told(broken: FaultyDeployment) -> None:
-    @broken.override(ThreadStreams.tell_run)
-    def tell_run(right: Any, thread_id: str, run: Run, events: Events) -> None:
+    @broken.override(ThreadStreams.add_run_events)
+    def add_run_events(right: Any, thread_id: str, run: Run, events: Events) -> None:
         ended = not run.active and _of_values_alone(run)
         right(thread_id, run, _not("values")(events) if ended else events)
 
@@ -111,8 +111,8 @@ def every_second_run_is_told_late(broken: FaultyDeployment) -> None:
     held: dict[str, list[tuple[Run, Events]]] = {}
     numbers: dict[str, int] = {}
 
-    @broken.override(ThreadStreams.tell_run)
-    def tell_run(right: Any, thread_id: str, run: Run, events: Events) -> None:
+    @broken.override(ThreadStreams.add_run_events)
+    def add_run_events(right: Any, thread_id: str, run: Run, events: Events) -> None:
         if not _of_values_alone(run):
             right(thread_id, run, events)
             return
@@ -216,8 +216,8 @@ fault("stream-of-a-thread-ends-with-an-interrupt", breaks=["THREAD-STREAM-04"])(
 
 @fault("stream-of-a-thread-is-mute-after-a-failure", breaks=["THREAD-STREAM-04"])
 def mute_after_a_failure(broken: FaultyDeployment) -> None:
-    @broken.override(ThreadStreams.tell_run)
-    def tell_run(right: Any, thread_id: str, run: Run, events: Events) -> None:
+    @broken.override(ThreadStreams.add_run_events)
+    def add_run_events(right: Any, thread_id: str, run: Run, events: Events) -> None:
         runs = broken.store.records.threads_by_id[thread_id].runs
         if "error" not in [each.status for each in runs if each.run_id != run.run_id]:
             right(thread_id, run, events)
@@ -227,8 +227,8 @@ def mute_after_a_failure(broken: FaultyDeployment) -> None:
 def told_at_their_end(broken: FaultyDeployment) -> None:
     held: dict[str, list[RunEvent]] = {}
 
-    @broken.override(ThreadStreams.tell_run)
-    def tell_run(right: Any, thread_id: str, run: Run, events: Events) -> None:
+    @broken.override(ThreadStreams.add_run_events)
+    def add_run_events(right: Any, thread_id: str, run: Run, events: Events) -> None:
         held.setdefault(run.run_id, []).extend(events)
         if not run.active:
             right(thread_id, run, held.pop(run.run_id))
@@ -302,8 +302,8 @@ fault("state-update-has-the-events-of-runs", breaks=["THREAD-STREAM-07"])(
 def every_second_state_update_is_told(broken: FaultyDeployment) -> None:
     numbers: dict[str, int] = {}
 
-    @broken.override(ThreadStreams.tell_state)
-    def tell_state(right: Any, thread_id: str) -> None:
+    @broken.override(ThreadStreams.add_state)
+    def add_state(right: Any, thread_id: str) -> None:
         numbers[thread_id] = numbers.get(thread_id, 0) + 1
         if numbers[thread_id] % 2:
             right(thread_id)
@@ -313,16 +313,16 @@ def every_second_state_update_is_told(broken: FaultyDeployment) -> None:
 def every_second_is_told_beside_runs(broken: FaultyDeployment) -> None:
     every_second_state_update_is_told(broken)
 
-    @broken.override(ThreadStreams.tell_run)
-    def tell_run(right: Any, thread_id: str, run: Run, events: Events) -> None:
+    @broken.override(ThreadStreams.add_run_events)
+    def add_run_events(right: Any, thread_id: str, run: Run, events: Events) -> None:
         right(thread_id, run, events)
         broken.store.thread_streams.add(thread_id, ("state_update",), "state_update", {})
 
 
 @fault("state-updates-are-told-until-a-run", breaks=["THREAD-STREAM-07"])
 def state_updates_are_told_until_a_run(broken: FaultyDeployment) -> None:
-    @broken.override(ThreadStreams.tell_state)
-    def tell_state(right: Any, thread_id: str) -> None:
+    @broken.override(ThreadStreams.add_state)
+    def add_state(right: Any, thread_id: str) -> None:
         if not broken.store.records.threads_by_id[thread_id].runs:
             right(thread_id)
 
@@ -448,8 +448,8 @@ def ids_begin_anew(broken: FaultyDeployment) -> None:
         begun.setdefault(thread_id, number)
         return str(number - begun[thread_id])
 
-    @broken.override(ThreadStreams.tell_end)
-    def tell_end(right: Any, thread_id: str, run: Run) -> None:
+    @broken.override(ThreadStreams.add_end)
+    def add_end(right: Any, thread_id: str, run: Run) -> None:
         right(thread_id, run)
         begun.pop(thread_id, None)
 
@@ -483,8 +483,8 @@ def _telling_others(others: Callable[[list[str], str], list[str]]) -> Apply:
     """Add the events of a thread's runs to the threads `others(ids of all threads, its own)`."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.override(ThreadStreams.tell_run)
-        def tell_run(right: Any, thread_id: str, run: Run, events: Events) -> None:
+        @broken.override(ThreadStreams.add_run_events)
+        def add_run_events(right: Any, thread_id: str, run: Run, events: Events) -> None:
             for each in (thread_id, *others([*broken.store.records.threads_by_id], thread_id)):
                 right(each, run, events)
 

@@ -45,4 +45,4 @@ def updates_meanwhile_are_refused(altered: Altered) -> None:
     profile="full",
 )
 def updates_beside_a_run_are_accepted(altered: Altered) -> None:
-    altered.override(States.refuse_beside_a_run)(lambda _right, _thread: None)
+    altered.override(States.refuse_if_busy)(lambda _right, _thread: None)

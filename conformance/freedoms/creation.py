@@ -38,8 +38,8 @@ def server_chooses_thread_ids(altered: Altered) -> None:
     "metadata of what is created; no source says that nothing may be added.",
 )
 def metadata_gets_an_owner(altered: Altered) -> None:
-    @altered.override(Threads.blank)
-    def blank(right: Any, thread_id: str, metadata: JsonObject, ttl: Any = None) -> Any:
+    @altered.override(Threads.new_thread)
+    def new_thread(right: Any, thread_id: str, metadata: JsonObject, ttl: Any = None) -> Any:
         return right(thread_id, {"owner": "user-1", **metadata}, ttl)
 
 
@@ -50,8 +50,8 @@ def metadata_gets_an_owner(altered: Altered) -> None:
     choice="updated_at of a new thread",
 )
 def updated_a_moment_after_created(altered: Altered) -> None:
-    @altered.override(Threads.blank)
-    def blank(right: Any, *given: Any) -> Thread:
+    @altered.override(Threads.new_thread)
+    def new_thread(right: Any, *given: Any) -> Thread:
         made: Thread = right(*given)
         later = datetime.fromisoformat(made.created_at) + timedelta(milliseconds=2)
         return replace(made, updated_at=timestamp(later), state_updated_at=timestamp(later))

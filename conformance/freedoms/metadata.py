@@ -71,8 +71,8 @@ def _without_null_items(value: Any) -> Any:
     choice="merge of metadata",
 )
 def null_items_of_metadata_are_dropped(altered: Altered) -> None:
-    @altered.override(Threads.blank)
-    def blank(right: Any, thread_id: str, metadata: JsonObject, ttl: Any = None) -> Thread:
+    @altered.override(Threads.new_thread)
+    def new_thread(right: Any, thread_id: str, metadata: JsonObject, ttl: Any = None) -> Thread:
         made: Thread = right(thread_id, _without_null_items(metadata), ttl)
         return made
 

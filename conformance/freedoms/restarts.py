@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Run, Thread
-from conformance.model.persistence import Persistence
+from conformance.model.persistence import StoreRestart
 from conformance.reference.altered import Altered, Apply
 
 _NO_SOURCE = "No source says what becomes of a run that was under way at a restart."
@@ -20,14 +20,14 @@ def _run_under_way(change: Callable[[Run, str], Run]) -> Apply:
     def apply(altered: Altered) -> None:
         records = altered.store.records
 
-        @altered.override(Persistence.thread)
+        @altered.override(StoreRestart.thread)
         def thread(right: Any, kept: Thread) -> Thread:
             found: Thread = right(kept)
             if not any(each.active for each in found.runs):
                 return found
             now = records.now()
             runs = tuple(change(each, now) if each.active else each for each in found.runs)
-            return records.touched(replace(found, runs=runs))
+            return records.with_fresh_status_and_times(replace(found, runs=runs))
 
     return apply
 
@@ -76,8 +76,12 @@ freedom(
 def deleted_by_a_restart(altered: Altered) -> None:
     records = altered.store.records
 
-    @altered.override(Persistence.thread)
+    @altered.override(StoreRestart.thread)
     def thread(right: Any, kept: Thread) -> Thread:
         found: Thread = right(kept)
         runs = tuple(each for each in found.runs if not each.active)
-        return found if runs == found.runs else records.touched(replace(found, runs=runs))
+        return (
+            found
+            if runs == found.runs
+            else records.with_fresh_status_and_times(replace(found, runs=runs))
+        )

@@ -138,7 +138,9 @@ def unfinished_threads_are_idle(altered: Altered) -> None:
     def status_of(right: Any, thread: Thread) -> Any:
         status = right(thread)
         stopped = thread.runs and thread.runs[-1].status == "interrupted"
-        asks = thread.latest is not None and any(task.asks for task in thread.latest.tasks)
+        asks = thread.latest is not None and any(
+            task.is_interrupted for task in thread.latest.tasks
+        )
         return "idle" if status == "interrupted" and not asks and not stopped else status
 
 

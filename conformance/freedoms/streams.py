@@ -214,6 +214,6 @@ def interrupts_of_subgraphs_are_streamed_as_theirs(altered: Altered) -> None:
     @altered.override(StreamEvents.inner_events)
     def inner_events(right: Any, modes: tuple[str, ...], old: Task, task: Task) -> Any:
         yield from right(modes, old, task)
-        if task.asks and task.inner and "updates" in modes:
+        if task.is_interrupted and task.inner and "updates" in modes:
             asked = {INTERRUPT: interrupts_view(task.interrupts)}
             yield RunEvent(f"updates|{task.namespace}", asked)

@@ -95,9 +95,9 @@ freedom(
     profile="full",
 )
 def no_updates(altered: Altered) -> None:
-    @altered.override(ThreadProtocol.is_asked_for)
-    def is_asked_for(right: Any, event: ProtocolEvent, asked: JsonObject) -> bool:
-        return bool(right(event, asked)) and event.channel not in ("updates", "tasks")
+    @altered.override(ThreadProtocol.is_requested)
+    def is_requested(right: Any, event: ProtocolEvent, request: JsonObject) -> bool:
+        return bool(right(event, request)) and event.channel not in ("updates", "tasks")
 
 
 @freedom(
@@ -106,10 +106,10 @@ def no_updates(altered: Altered) -> None:
     profile="full",
 )
 def lifecycle_tells_of_nodes(altered: Altered) -> None:
-    @altered.override(ThreadProtocol.tell_run)
-    def tell_run(right: Any, thread_id: str, run: Run, events: Sequence[Any]) -> None:
+    @altered.override(ThreadProtocol.add_run_events)
+    def add_run_events(right: Any, thread_id: str, run: Run, events: Sequence[Any]) -> None:
         right(thread_id, run, events)
-        altered.store.thread_protocol.tell_lifecycle(thread_id, run, "running")
+        altered.store.thread_protocol.add_lifecycle(thread_id, run, "running")
 
 
 @freedom(

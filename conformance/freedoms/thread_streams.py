@@ -51,8 +51,8 @@ def ends_of_runs_are_not_told(altered: Altered) -> None:
     profile="full",
 )
 def events_of_the_servers_own(altered: Altered) -> None:
-    @altered.override(ThreadStreams.tell_run)
-    def tell_run(right: Any, thread_id: str, run: Run, events: Sequence[RunEvent]) -> None:
+    @altered.override(ThreadStreams.add_run_events)
+    def add_run_events(right: Any, thread_id: str, run: Run, events: Sequence[RunEvent]) -> None:
         right(thread_id, run, [*events, RunEvent("x-progress", {"run_id": run.run_id})])
 
 
@@ -86,9 +86,9 @@ freedom(
     profile="full",
 )
 def states_of_runs_are_state_updates_too(altered: Altered) -> None:
-    @altered.override(ThreadStreams.tell_end)
-    def tell_end(right: Any, thread_id: str, run: Run) -> None:
-        altered.store.thread_streams.tell_state(thread_id)
+    @altered.override(ThreadStreams.add_end)
+    def add_end(right: Any, thread_id: str, run: Run) -> None:
+        altered.store.thread_streams.add_state(thread_id)
         right(thread_id, run)
 
 
@@ -102,8 +102,8 @@ def what_is_not_resumable_is_not_kept(altered: Altered) -> None:
     resumable: dict[str, bool] = {}
     passing: set[str] = set()
 
-    @altered.override(ThreadStreams.tell_run)
-    def tell_run(right: Any, thread_id: str, run: Run, events: Sequence[RunEvent]) -> None:
+    @altered.override(ThreadStreams.add_run_events)
+    def add_run_events(right: Any, thread_id: str, run: Run, events: Sequence[RunEvent]) -> None:
         resumable[thread_id] = run.kwargs.get("stream_resumable") is True
         right(thread_id, run, events)
 

@@ -96,10 +96,10 @@ _MOVES = "Published are updated_at and state_updated_at; no source says which of
     may_block="CONDITION-11",
 )
 def only_updates_of_a_thread_move_updated_at(altered: Altered) -> None:
-    @altered.override(Records.touched)
-    def touched(right: Any, thread: Thread, **named: Any) -> Thread:
-        touched: Thread = right(thread, **named)
-        return replace(touched, updated_at=thread.updated_at)
+    @altered.override(Records.with_fresh_status_and_times)
+    def with_fresh_status_and_times(right: Any, thread: Thread, **named: Any) -> Thread:
+        fresh: Thread = right(thread, **named)
+        return replace(fresh, updated_at=thread.updated_at)
 
 
 @freedom("updates-that-change-nothing-move-no-time", allowed_by=_MOVES)

@@ -56,7 +56,7 @@ class Crons:
             on_run_completed=completed,
         )
         return self.views.cron_view(
-            self.records.keep_cron(self.scheduled(cron, self.records.moment()))
+            self.records.keep_cron(self.scheduled(cron, self.records.next_time()))
         )
 
     def scheduled(self, cron: Cron, moment: datetime) -> Cron:
@@ -80,7 +80,7 @@ class Crons:
         metadata = {**cron.metadata, **(changes.pop("metadata", None) or {})}
         own = {name: changes[name] for name in _OWN_MEMBERS if name in changes}
         payload = {**cron.payload, **changes, "metadata": metadata}
-        moment = self.records.moment()
+        moment = self.records.next_time()
         cron = replace(
             cron, metadata=metadata, payload=payload, updated_at=timestamp(moment), **own
         )
@@ -96,7 +96,7 @@ class Crons:
         The cron is due again at the next time of its schedule.
         """
         cron = self.records.cron(cron_id)
-        now = self.records.moment()
+        now = self.records.next_time()
         self.records.keep_cron(self.scheduled(cron, max(now, cron.due or now)))
         request = {k: v for k, v in cron.payload.items() if k not in _OWN_MEMBERS}
         request = {**request, "metadata": {**cron.metadata, "cron_id": cron.cron_id}}

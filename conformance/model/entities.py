@@ -40,7 +40,7 @@ class Task:
     inner: tuple[Checkpoint, ...] = ()
 
     @property
-    def asks(self) -> bool:
+    def is_interrupted(self) -> bool:
         """Whether the task has open interrupts."""
         return bool(self.interrupts) and not self.done
 

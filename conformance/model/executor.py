@@ -80,7 +80,7 @@ class Executor:
         if base is not None and position.checkpoint_id == base.checkpoint_id:
             thread = self.records.with_replaced(thread, position)
         else:
-            thread = self.records.appended(thread, position)
+            thread = self.records.with_checkpoint(thread, position)
         run = replace(
             run,
             status="running",
@@ -119,8 +119,8 @@ class Executor:
         if not continued and _stops(run, "interrupt_before", here.next):
             return self._finished(thread, run, "interrupted", here.values)
         graph = self.assistants.graphs[run.graph_id]
-        answer = self.answer_of(run, here) if continued else None
-        step = self.steps.execute_superstep(graph, here, answer, _of_run(run))
+        resume = self.resume_value_of(run, here) if continued else None
+        step = self.steps.execute_superstep(graph, here, resume, _of_run(run))
         thread = self.records.with_replaced(thread, step.here)
         events = self.events.step_events(thread, run, step)
         if step.problem is not None:
@@ -129,7 +129,7 @@ class Executor:
             output = {**here.values, INTERRUPT: interrupts_view(step.interrupts)}
             return self._finished(thread, run, "interrupted", output, events)
         made = step.made
-        thread = self.records.appended(thread, made)
+        thread = self.records.with_checkpoint(thread, made)
         run = replace(run, position=made.checkpoint_id)
         if _stops(run, "interrupt_after", here.next) and made.tasks:
             return self._finished(thread, run, "interrupted", made.values, events)
@@ -137,7 +137,7 @@ class Executor:
             return self._finished(thread, run, "success", made.values, events)
         return Advance(self._keep_run(thread, run), events)
 
-    def answer_of(self, run: Run, here: Checkpoint) -> ResumeValue | None:
+    def resume_value_of(self, run: Run, here: Checkpoint) -> ResumeValue | None:
         """Return the run's resume value, for all interrupts at `here` or by their ids.
 
         None if the run's command has no `resume`.
@@ -179,7 +179,7 @@ class Executor:
         if thread.temporary and not any(run.active for run in thread.runs):
             self.records.forget(thread.thread_id)
         else:
-            self.records.keep(self.records.touched(thread))
+            self.records.keep(self.records.with_fresh_status_and_times(thread))
 
 
 def _of_run(run: Run) -> dict[str, Any]:

@@ -65,14 +65,14 @@ class Channel:
 class Node:
     """A step of a graph: `run` maps the values, or the node's own input, to an update.
 
-    A node with `asks` interrupts with that value first, and `run` then takes the answer as well.
-    `seconds` computes the node's duration from the values; the driver of the store waits that
-    long. With a `subgraph` the update is the final values of that graph.
+    A node with an `interrupt_value` interrupts with that value first, and `run` then takes the
+    answer as well. `seconds` computes the node's duration from the values; the driver of the
+    store waits that long. With a `subgraph` the update is the final values of that graph.
     """
 
     run: Callable[..., Any] = pass_on
     then: tuple[str, ...] = ()
-    asks: JsonObject | None = None
+    interrupt_value: JsonObject | None = None
     seconds: Callable[[Any], float] | None = None
     subgraph: Graph | None = None
 
@@ -99,7 +99,7 @@ class Graph:
         names = ("input_schema", "output_schema", "state_schema")
         return {"graph_id": self.graph_id, **dict.fromkeys(names, described), "config_schema": {}}
 
-    def drawing(self) -> JsonObject:
+    def structure(self) -> JsonObject:
         """Return the nodes and edges of the graph, as `/assistants/{id}/graph` shows them."""
         edges = [(name, then) for name, node in self.nodes.items() for then in node.then or (END,)]
         return {
@@ -240,7 +240,7 @@ OTHER_CHANNELS = {
 }
 
 AGENT = chain("agent", {**MESSAGES, **OTHER_CHANNELS}, call_model=Node(run=call_model))
-INTERRUPTER = chain("interrupter", MESSAGES, ask=Node(run=record_answer, asks=QUESTION))
+INTERRUPTER = chain("interrupter", MESSAGES, ask=Node(run=record_answer, interrupt_value=QUESTION))
 FAILING = chain("failing", MESSAGES, fail=Node(run=fail))
 SLOW = chain(
     "slow",

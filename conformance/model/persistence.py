@@ -10,7 +10,7 @@ from conformance.model.records import Records
 _Kept = TypeVar("_Kept")
 
 
-class Persistence:
+class StoreRestart:
     """A restart of the deployment, with the records of the process before it.
 
     Each decision about what survives is a method, so that a fault can override it.
@@ -37,7 +37,7 @@ class Persistence:
         """Return the crons that survive."""
         return list(self.records.crons_by_id.values())
 
-    def under_way(self) -> list[str]:
+    def threads_with_active_runs(self) -> list[str]:
         """Return the ids of the threads whose active runs continue after the restart."""
         threads = self.records.threads_by_id.values()
         return [each.thread_id for each in threads if any(run.active for run in each.runs)]

@@ -38,14 +38,14 @@ class Records:
 
     # Times and ids
 
-    def moment(self) -> datetime:
+    def next_time(self) -> datetime:
         """Return the current time, later than every time returned before."""
         self._last = max(self._clock().astimezone(UTC), self._last + _MICROSECOND)
         return self._last
 
     def now(self) -> str:
-        """Return the current time as `moment` does, in RFC 3339."""
-        return timestamp(self.moment())
+        """Return the current time as `next_time` does, in RFC 3339."""
+        return timestamp(self.next_time())
 
     def new_id(self) -> str:
         """Return a fresh UUID, for a thread, a run or a message."""
@@ -53,7 +53,7 @@ class Records:
 
     def stamp(self) -> Stamp:
         """Return the id, the time and the source of message ids for a new checkpoint."""
-        moment = self.moment()
+        moment = self.next_time()
         tail: uuid.UUID = self._ids()
         return Stamp(time_ordered_id(moment, tail), timestamp(moment), self.new_id)
 
@@ -90,7 +90,7 @@ class Records:
             return None
         return self.checkpoint(thread, config["checkpoint_id"])
 
-    def level(self, thread: Thread, namespace: str) -> Thread:
+    def with_history_of(self, thread: Thread, namespace: str) -> Thread:
         """Return `thread` with the history of the subgraph `namespace`, a `checkpoint_ns`.
 
         For `""` return `thread` itself; NotFoundError if there is no such subgraph.
@@ -128,9 +128,9 @@ class Records:
         """Delete the cron of that id."""
         del self.crons_by_id[cron_id]
 
-    def appended(self, thread: Thread, made: Checkpoint) -> Thread:
+    def with_checkpoint(self, thread: Thread, made: Checkpoint) -> Thread:
         """Return `thread` with one more checkpoint, its status and times updated."""
-        return self.touched(
+        return self.with_fresh_status_and_times(
             replace(thread, checkpoints=(*thread.checkpoints, made)), state_changed=True
         )
 
@@ -144,7 +144,7 @@ class Records:
             ),
         )
 
-    def touched(self, thread: Thread, *, state_changed: bool = False) -> Thread:
+    def with_fresh_status_and_times(self, thread: Thread, *, state_changed: bool = False) -> Thread:
         """Return `thread` with its status and `updated_at` brought up to date."""
         now = self.now()
         return replace(

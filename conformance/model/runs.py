@@ -78,7 +78,7 @@ class Runs:
             base_id=base.checkpoint_id if base else None,
         )
         thread = replace(thread, metadata=thread.metadata | names, runs=(*thread.runs, run))
-        self.records.keep(self.records.touched(thread))
+        self.records.keep(self.records.with_fresh_status_and_times(thread))
         return run
 
     def _thread_to_run_on(self, thread_id: str, request: JsonObject) -> Thread:

@@ -46,7 +46,7 @@ class States:
         """
         namespace = (config or {}).get("checkpoint_ns") or ""
         rest = {name: value for name, value in (config or {}).items() if name != "checkpoint_ns"}
-        return self.records.level(thread, namespace), rest, namespace
+        return self.records.with_history_of(thread, namespace), rest, namespace
 
     def current(self, thread: Thread) -> Checkpoint | None:
         """Return the checkpoint that is the thread's current state."""
@@ -116,7 +116,7 @@ class States:
         """Return whether a state passes the history's metadata filter."""
         return contains(state["metadata"], metadata)
 
-    def refuse_beside_a_run(self, thread: Thread) -> None:
+    def refuse_if_busy(self, thread: Thread) -> None:
         """Raise ConflictError if a run of the thread is pending or running."""
         if self.records.status_of(thread) == "busy":
             raise ConflictError(f"thread {thread.thread_id} is busy; wait for its run to end")
@@ -136,7 +136,7 @@ class States:
         """
         thread = self.records.thread(thread_id)
         base = self.records.named_checkpoint(thread, checkpoint) or self.current(thread)
-        self.refuse_beside_a_run(thread)
+        self.refuse_if_busy(thread)
         node = as_node if as_node is not None else self.default_node(base)
         update = {"values": deep_copy(values), "as_node": node}
         thread = self.records.keep(self.with_superstep(thread, base, [update]))
@@ -163,4 +163,4 @@ class States:
         made = superstep(graph, base, parsed, metadata, self.records.stamp())
         if base is not None and INPUT not in (update.as_node for update in parsed):
             thread = self.records.with_replaced(thread, with_results(base, parsed))
-        return self.records.appended(thread, made)
+        return self.records.with_checkpoint(thread, made)

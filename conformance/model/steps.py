@@ -31,27 +31,27 @@ class ResumeValue:
 
 @dataclass(frozen=True)
 class Step:
-    """A superstep executed from the checkpoint `stood_on`.
+    """A superstep executed from the checkpoint `base`.
 
     `tasks` are its tasks afterwards, `made` the resulting checkpoint: None if a task is
     interrupted, or if one raised `problem`.
     """
 
-    stood_on: Checkpoint
+    base: Checkpoint
     tasks: tuple[Task, ...]
     made: Checkpoint | None = None
     problem: Exception | None = None
 
     @property
     def here(self) -> Checkpoint:
-        """The checkpoint `stood_on` with the results of its tasks; an earlier result is kept."""
-        pairs = zip(self.stood_on.tasks, self.tasks, strict=True)
-        return replace(self.stood_on, tasks=tuple(old if old.done else new for old, new in pairs))
+        """The checkpoint `base` with the results of its tasks; an earlier result is kept."""
+        pairs = zip(self.base.tasks, self.tasks, strict=True)
+        return replace(self.base, tasks=tuple(old if old.done else new for old, new in pairs))
 
     @property
     def interrupts(self) -> tuple[Interrupt, ...]:
         """The open interrupts of its tasks."""
-        return tuple(each for task in self.tasks if task.asks for each in task.interrupts)
+        return tuple(each for task in self.tasks if task.is_interrupted for each in task.interrupts)
 
 
 class Steps:
@@ -61,21 +61,21 @@ class Steps:
         self.records = records
 
     def execute_superstep(
-        self, graph: Graph, here: Checkpoint, answer: ResumeValue | None, metadata: JsonObject
+        self, graph: Graph, here: Checkpoint, resume: ResumeValue | None, metadata: JsonObject
     ) -> Step:
-        """Execute one superstep from `here`; interrupted tasks resume with `answer`."""
+        """Execute one superstep from `here`; interrupted tasks resume with `resume`."""
         tasks = list(here.tasks)
-        waits = any(task.asks for task in here.tasks)
+        waits = any(task.is_interrupted for task in here.tasks)
         for position, task in enumerate(here.tasks):
             if waits and task.done:
                 continue  # done by an earlier run of this superstep
             try:
-                given = answer.to(task) if answer else None
+                given = resume.to(task) if resume else None
                 tasks[position] = self.run_task(graph, here, task, given, metadata)
             except Exception as problem:  # any exception of a node ends its run
                 tasks[position] = replace(task, error=repr(problem))
                 return Step(here, tuple(tasks), problem=problem)
-        if any(task.asks for task in tasks):
+        if any(task.is_interrupted for task in tasks):
             return Step(here, tuple(tasks))
         updates = [Update(task.name, task.result) for task in tasks]
         try:
@@ -89,7 +89,7 @@ class Steps:
         graph: Graph,
         here: Checkpoint,
         task: Task,
-        answer: ResumeValue | None,
+        resume: ResumeValue | None,
         metadata: JsonObject,
     ) -> Task:
         """Return the task after its node has run, or has interrupted."""
@@ -98,15 +98,15 @@ class Steps:
         # A run from an older checkpoint executes the task again: its earlier result does not count.
         task = replace(task, done=False, result=None, error=None)
         if node.subgraph is not None:
-            return self.run_subgraph(node.subgraph, here, task, given, answer, metadata)
+            return self.run_subgraph(node.subgraph, here, task, given, resume, metadata)
         if task.name == START:
             return self.with_result(task, node.run(given))  # the input is shown as it was sent
-        if node.asks is None:
+        if node.interrupt_value is None:
             return self.with_result(task, graph.prepared(node.run(given), self.records.new_id))
-        if answer is None:
-            return replace(task, interrupts=(self.interrupt(task, node.asks),))
+        if resume is None:
+            return replace(task, interrupts=(self.interrupt(task, node.interrupt_value),))
         return self.with_result(
-            task, graph.prepared(node.run(given, answer.value), self.records.new_id)
+            task, graph.prepared(node.run(given, resume.value), self.records.new_id)
         )
 
     def with_result(self, task: Task, result: Any) -> Task:
@@ -123,7 +123,7 @@ class Steps:
         here: Checkpoint,
         task: Task,
         given: Any,
-        answer: ResumeValue | None,
+        resume: ResumeValue | None,
         metadata: JsonObject,
     ) -> Task:
         """Return the task after its subgraph has run to its end, or to an interrupt.
@@ -136,7 +136,7 @@ class Steps:
             begun = superstep(graph, None, [Update(INPUT, given)], metadata, self.records.stamp())
             inner = [_inside(begun, here)]
         while inner[-1].tasks:
-            step = self.execute_superstep(graph, inner[-1], answer, metadata)
+            step = self.execute_superstep(graph, inner[-1], resume, metadata)
             if step.problem is not None:
                 raise step.problem
             inner[-1] = step.here

@@ -15,7 +15,7 @@ from conformance.model.crons import Crons
 from conformance.model.executor import Executor
 from conformance.model.graphs import GRAPHS, Graph
 from conformance.model.ids_and_times import Clock, Ids
-from conformance.model.persistence import Persistence
+from conformance.model.persistence import StoreRestart
 from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import Searches
@@ -62,4 +62,4 @@ class ThreadStore:
         self.thread_streams: ThreadStreams = chosen(ThreadStreams)(records)
         self.thread_protocol: ThreadProtocol = chosen(ThreadProtocol)(records, self.runs)
         self.crons: Crons = chosen(Crons)(records, self.assistants, self.runs, self.views)
-        self.persistence: Persistence = chosen(Persistence)(records)
+        self.persistence: StoreRestart = chosen(StoreRestart)(records)

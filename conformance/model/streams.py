@@ -62,7 +62,7 @@ class StreamEvents:
         """Return the events of a superstep, in the run's stream modes."""
         modes = modes_of(run.kwargs.get("stream_mode"))
         events: list[RunEvent] = []
-        for old, task in zip(step.stood_on.tasks, step.tasks, strict=True):
+        for old, task in zip(step.base.tasks, step.tasks, strict=True):
             if run.kwargs.get("stream_subgraphs"):
                 events += self.inner_events(modes, old, task)
             if task.name != START:
@@ -76,17 +76,17 @@ class StreamEvents:
             if "updates" in modes:
                 events.append(RunEvent("updates", asked))
             if "values" in modes:
-                events.append(RunEvent("values", {**step.stood_on.values, **asked}))
+                events.append(RunEvent("values", {**step.base.values, **asked}))
         return tuple(events)
 
     def task_events(
         self, run: Run, step: Step, task: Task, modes: tuple[str, ...]
     ) -> Iterator[RunEvent]:
         """Yield the events of one task of a superstep."""
-        given = step.stood_on.values if task.reads_state else task.input
+        given = step.base.values if task.reads_state else task.input
         begun: JsonObject = {"id": task.task_id, "name": task.name, "input": given, "triggers": []}
         ended = {**task_view(task), "error": task.error}
-        number = step.stood_on.step + 1
+        number = step.base.step + 1
         for payload, kind in ((begun, "task"), (ended, "task_result")):
             if "tasks" in modes:
                 yield RunEvent("tasks", payload)
@@ -101,7 +101,7 @@ class StreamEvents:
         if "updates" in modes:
             yield RunEvent("updates", {task.name: task.result})
         result = task.result if isinstance(task.result, dict) else {}
-        known = [message["id"] for message in step.stood_on.values.get("messages", [])]
+        known = [message["id"] for message in step.base.values.get("messages", [])]
         for message in result.get("messages", []):
             if message["id"] not in known and "messages-tuple" in modes:
                 yield RunEvent("messages", [message, where])

@@ -55,28 +55,28 @@ class ThreadProtocol:
 
     # Adding events
 
-    def tell_run(self, thread_id: str, run: Run, events: Sequence[RunEvent]) -> None:
+    def add_run_events(self, thread_id: str, run: Run, events: Sequence[RunEvent]) -> None:
         """Add the events that a step of a run gave."""
         for each in events:
             name, _, namespace = each.event.partition("|")
             if name == "metadata":
-                self.tell_lifecycle(thread_id, run, "running")
+                self.add_lifecycle(thread_id, run, "running")
             elif name in CHANNELS:
                 self.add(thread_id, name, each.data, (namespace,) if namespace else ())
 
-    def tell_end(self, thread_id: str, run: Run) -> None:
+    def add_end(self, thread_id: str, run: Run) -> None:
         """Add the events of a run that has ended: its open interrupts, and how it ended."""
         if run.status == "interrupted":
-            self.tell_interrupts(thread_id)
-        self.tell_lifecycle(thread_id, run, _ENDS.get(run.status, "completed"))
+            self.add_interrupts(thread_id)
+        self.add_lifecycle(thread_id, run, _ENDS.get(run.status, "completed"))
 
-    def tell_interrupts(self, thread_id: str) -> None:
+    def add_interrupts(self, thread_id: str) -> None:
         """Add an event for each open interrupt of the thread."""
         for interrupt_id, value in self.open_interrupts(thread_id).items():
-            asked = {"interrupt_id": interrupt_id, "payload": value}
-            self.add(thread_id, "input.requested", asked)
+            data = {"interrupt_id": interrupt_id, "payload": value}
+            self.add(thread_id, "input.requested", data)
 
-    def tell_lifecycle(self, thread_id: str, run: Run, event: str) -> None:
+    def add_lifecycle(self, thread_id: str, run: Run, event: str) -> None:
         """Add a lifecycle event of a run."""
         self.add(thread_id, "lifecycle", {"event": event, "graph_name": run.graph_id})
 
@@ -102,25 +102,25 @@ class ThreadProtocol:
         return len(kept) if since is None else sum(each.seq <= since for each in kept)
 
     def from_position(
-        self, thread_id: str, position: int, asked: JsonObject
+        self, thread_id: str, position: int, request: JsonObject
     ) -> Iterator[ProtocolEvent | None]:
-        """Yield the events after the first `position`; None for each that `asked` does not select.
+        """Yield the events after the first `position`, and None for each that is not requested.
 
-        `asked` is the body of the request.
+        `request` is the body of the request.
         """
         for each in self.kept(thread_id)[position:]:
-            yield each if self.is_asked_for(each, asked) else None
+            yield each if self.is_requested(each, request) else None
 
-    def is_asked_for(self, event: ProtocolEvent, asked: JsonObject) -> bool:
-        """Return whether an event is in the channels, namespaces and depth requested by `asked`."""
-        prefixes = asked.get("namespaces", [[]])
+    def is_requested(self, event: ProtocolEvent, request: JsonObject) -> bool:
+        """Return whether an event is in the channels, namespaces and depth that `request` names."""
+        prefixes = request.get("namespaces", [[]])
         depths = [
             len(event.namespace) - len(prefix)
             for prefix in prefixes
             if list(event.namespace[: len(prefix)]) == prefix
         ]
-        near = any(depth <= asked.get("depth", depth) for depth in depths)
-        return event.channel in asked["channels"] and near
+        near = any(depth <= request.get("depth", depth) for depth in depths)
+        return event.channel in request["channels"] and near
 
     def view(self, event: ProtocolEvent) -> JsonObject:
         """Return an event in the form of the API."""
@@ -168,7 +168,10 @@ class ThreadProtocol:
         thread = self.records.threads_by_id.get(thread_id)
         tasks = thread.latest.tasks if thread is not None and thread.latest is not None else ()
         return {
-            each.interrupt_id: each.value for task in tasks if task.asks for each in task.interrupts
+            each.interrupt_id: each.value
+            for task in tasks
+            if task.is_interrupted
+            for each in task.interrupts
         }
 
     def _begin(self, thread_id: str, request: JsonObject) -> Run:

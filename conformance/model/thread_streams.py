@@ -35,23 +35,23 @@ class ThreadStreams:
     def __init__(self, records: Records) -> None:
         self.records = records
         self._kept: dict[str, list[ThreadEvent]] = {}
-        self._told = 0
+        self._last_number = 0
 
     # Adding events
 
-    def tell_run(self, thread_id: str, run: Run, events: Sequence[RunEvent]) -> None:
+    def add_run_events(self, thread_id: str, run: Run, events: Sequence[RunEvent]) -> None:
         """Add events of a run in progress; its first one, metadata, says that it has started."""
         for each in events:
             starts = each.event == "metadata"
             modes = (_RUN, _LIFECYCLE) if starts else (_RUN,)
             self.add(thread_id, modes, each.event, each.data)
 
-    def tell_end(self, thread_id: str, run: Run) -> None:
+    def add_end(self, thread_id: str, run: Run) -> None:
         """Add the event that a run has ended."""
         data = {"status": "run_done", "run_id": run.run_id}
         self.add(thread_id, (_RUN, _LIFECYCLE), "metadata", data)
 
-    def tell_state(self, thread_id: str) -> None:
+    def add_state(self, thread_id: str) -> None:
         """Add the event for the state that an update of the thread has just made."""
         thread = self.records.threads_by_id.get(thread_id)
         if thread is not None and thread.latest is not None:
@@ -64,8 +64,8 @@ class ThreadStreams:
 
     def add(self, thread_id: str, modes: tuple[str, ...], event: str, data: Any) -> None:
         """Add an event under an id that no other event of the deployment has."""
-        self._told += 1
-        made = ThreadEvent(self.event_id(thread_id, self._told), modes, event, data)
+        self._last_number += 1
+        made = ThreadEvent(self.event_id(thread_id, self._last_number), modes, event, data)
         self._kept.setdefault(thread_id, []).append(made)
 
     def event_id(self, thread_id: str, number: int) -> str:

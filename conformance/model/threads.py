@@ -41,24 +41,26 @@ class Threads:
         own = self.records.new_id() if thread_id is None else canonical_id(thread_id, "thread_id")
         if own in self.records.threads_by_id:
             return self.views.thread_view(
-                self.already_there(self.records.threads_by_id[own], if_exists)
+                self.for_existing_id(self.records.threads_by_id[own], if_exists)
             )
-        thread = self.blank(own, deep_copy(metadata or {}), ttl)
+        thread = self.new_thread(own, deep_copy(metadata or {}), ttl)
         for step in supersteps:
             thread = self.states.with_superstep(
                 thread, self.states.current(thread), deep_copy(step["updates"])
             )
         return self.views.thread_view(self.records.keep(thread))
 
-    def already_there(self, thread: Thread, if_exists: str) -> Thread:
+    def for_existing_id(self, thread: Thread, if_exists: str) -> Thread:
         """Return the thread for a create request under an existing id, or raise ConflictError."""
         if if_exists != "do_nothing":
             raise ConflictError(f"thread {thread.thread_id} already exists")
         return thread
 
-    def blank(self, thread_id: str, metadata: JsonObject, ttl: JsonObject | None = None) -> Thread:
+    def new_thread(
+        self, thread_id: str, metadata: JsonObject, ttl: JsonObject | None = None
+    ) -> Thread:
         """Return a new thread without history; it is not stored."""
-        moment = self.records.moment()
+        moment = self.records.next_time()
         now = timestamp(moment)
         return Thread(thread_id, now, now, now, metadata, ttl=self.ttl_from(ttl, moment))
 
@@ -89,7 +91,7 @@ class Threads:
     ) -> JsonObject:
         """Merge `metadata` into the thread's own, member by member, and set a new ttl."""
         thread = self.records.thread(thread_id)
-        moment = self.records.moment()
+        moment = self.records.next_time()
         changed = replace(
             thread,
             metadata=self.merged(thread.metadata, deep_copy(metadata or {})),
@@ -112,8 +114,8 @@ class Threads:
         """Create an independent thread under a new id with the same metadata and history."""
         source = self.records.thread(thread_id)
         checkpoints = self.copied_checkpoints(source)
-        blank = self.blank(self.records.new_id(), self.copied_metadata(source))
-        copy = replace(blank, config=source.config, checkpoints=checkpoints, ttl=source.ttl)
+        new = self.new_thread(self.records.new_id(), self.copied_metadata(source))
+        copy = replace(new, config=source.config, checkpoints=checkpoints, ttl=source.ttl)
         return self.views.thread_view(
             self.records.keep(replace(copy, status=self.records.status_of(copy)))
         )

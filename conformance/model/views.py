@@ -29,7 +29,9 @@ class Views:
     def pending_interrupts(self, thread: Thread) -> JsonObject:
         """Return the open interrupts of a thread's current state by the id of their task."""
         tasks = thread.latest.tasks if thread.latest else ()
-        return {task.task_id: interrupts_view(task.interrupts) for task in tasks if task.asks}
+        return {
+            task.task_id: interrupts_view(task.interrupts) for task in tasks if task.is_interrupted
+        }
 
     def state_view(
         self,

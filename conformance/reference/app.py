@@ -86,7 +86,7 @@ class _TakingUp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._begun:
             self._begun = True
-            for thread_id in self._store.persistence.under_way():
+            for thread_id in self._store.persistence.threads_with_active_runs():
                 self._runs.take_up(thread_id)
             for cron_id in list(self._store.records.crons_by_id):
                 self._crons.follow(cron_id)

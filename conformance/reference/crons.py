@@ -93,7 +93,7 @@ class CronDriver:
 
     async def _work(self, cron_id: str) -> None:
         loop = asyncio.get_running_loop()
-        since, deadline = self._store.records.moment(), loop.time()
+        since, deadline = self._store.records.next_time(), loop.time()
         while (due := self._due(cron_id)) is not None:
             deadline += (due - since).total_seconds() * self._pace
             await asyncio.sleep(max(0.0, deadline - loop.time()))

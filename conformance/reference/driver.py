@@ -71,8 +71,8 @@ class RunDriver:
                     stream = self._streams[step.run.run_id]
                     stream.run = step.run
                     stream.events += step.events
-                    self._store.thread_streams.tell_run(thread_id, step.run, step.events)
-                    self._store.thread_protocol.tell_run(thread_id, step.run, step.events)
+                    self._store.thread_streams.add_run_events(thread_id, step.run, step.events)
+                    self._store.thread_protocol.add_run_events(thread_id, step.run, step.events)
                 self.settle(thread_id)
                 await asyncio.sleep(0)  # serve requests between the steps
         finally:
@@ -105,8 +105,8 @@ class RunDriver:
                     stream.ended = True
                     del self._streams[run_id]
                 if stream.ended and not had_ended:
-                    self._store.thread_streams.tell_end(thread_id, stream.run)
-                    self._store.thread_protocol.tell_end(thread_id, stream.run)
+                    self._store.thread_streams.add_end(thread_id, stream.run)
+                    self._store.thread_protocol.add_end(thread_id, stream.run)
                 stream.wake()
         if thread_id not in self._store.records.threads_by_id:
             self._store.thread_streams.forget(thread_id)

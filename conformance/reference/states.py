@@ -51,7 +51,7 @@ def state_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
             checkpoint=checkpoint_of(body),
         )
         thread_id = canonical_id(request.path_params["thread_id"], "the thread id in the path")
-        store.thread_streams.tell_state(thread_id)
+        store.thread_streams.add_state(thread_id)
         driver.wake(thread_id)
         return answer(updated)
 

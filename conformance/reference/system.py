@@ -60,8 +60,8 @@ def system_routes(store: ThreadStore) -> list[Route]:
     async def schemas(request: Request) -> Response:
         return answer(store.assistants.assistant(request.path_params["assistant_id"]).schemas())
 
-    async def drawing(request: Request) -> Response:
-        return answer(store.assistants.assistant(request.path_params["assistant_id"]).drawing())
+    async def structure(request: Request) -> Response:
+        return answer(store.assistants.assistant(request.path_params["assistant_id"]).structure())
 
     return [
         Route("/ok", ok, methods=["GET"]),
@@ -70,5 +70,5 @@ def system_routes(store: ThreadStore) -> list[Route]:
         Route("/assistants/search", search, methods=["POST"]),
         Route("/assistants/{assistant_id}", get, methods=["GET"]),
         Route("/assistants/{assistant_id}/schemas", schemas, methods=["GET"]),
-        Route("/assistants/{assistant_id}/graph", drawing, methods=["GET"]),
+        Route("/assistants/{assistant_id}/graph", structure, methods=["GET"]),
     ]

@@ -473,8 +473,8 @@ def state_of_other_threads_checkpoint_is_shown(deployment: Altered) -> None:
 def history_hides_finished_subgraph(deployment: Altered) -> None:
     """Once a subgraph has finished, its namespace is not found any more."""
 
-    @deployment.override(Records.level)
-    def level(right: Any, thread: Thread, namespace: str) -> Any:
+    @deployment.override(Records.with_history_of)
+    def with_history_of(right: Any, thread: Thread, namespace: str) -> Any:
         for checkpoint in thread.checkpoints:
             for task in checkpoint.tasks:
                 if namespace and task.namespace == namespace and task.done:
@@ -952,7 +952,7 @@ def run_if_not_exists_create_replaces_thread(deployment: Altered) -> None:
         thread = right(thread_id, request)
         if request.get("if_not_exists") != "create" or request.get("input") is None:
             return thread
-        return store.threads.blank(thread.thread_id, thread.metadata)
+        return store.threads.new_thread(thread.thread_id, thread.metadata)
 
 
 @blind(
@@ -1083,8 +1083,8 @@ def enqueued_runs_start_newest_first(deployment: Altered) -> None:
 def resume_with_false_value_asks_again(deployment: Altered) -> None:
     """A run that resumes with false, 0, "" or [] is taken for one without an answer."""
 
-    @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+    @deployment.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> Any:
         answer = right(run, here)
         empty = answer is not None and answer.by_interrupt is None and not answer.value
         return None if empty else answer
@@ -1097,8 +1097,8 @@ def resume_with_false_value_asks_again(deployment: Altered) -> None:
 def resume_by_id_in_subgraph_passes_map(deployment: Altered) -> None:
     """A resume map by interrupt id reaches the node of a subgraph as a whole."""
 
-    @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+    @deployment.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> Any:
         answer = right(run, here)
         inside = any(task.inner for task in here.tasks)
         if answer is not None and answer.by_interrupt and inside:
@@ -1142,11 +1142,15 @@ def goto_is_lost_beside_update(deployment: Altered) -> None:
 def second_interrupt_gets_first_answer(deployment: Altered) -> None:
     """A run without input on a second interrupt answers it with the value for the first one."""
 
-    @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+    @deployment.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> Any:
         answer = right(run, here)
         found = found_run(deployment.store, run.run_id)
-        if answer is not None or found is None or not any(task.asks for task in here.tasks):
+        if (
+            answer is not None
+            or found is None
+            or not any(task.is_interrupted for task in here.tasks)
+        ):
             return answer
         for earlier in runs_on(deployment.store, found[0]):
             value = (earlier.kwargs.get("command") or {}).get("resume")
@@ -1165,7 +1169,7 @@ def interrupts_at_once_share_an_id(deployment: Altered) -> None:
     @deployment.override(Steps.run_task)
     def performed(right: Any, graph: Any, here: Checkpoint, task: Task, *rest: Any) -> Any:
         made = right(graph, here, task, *rest)
-        if not made.asks or made.inner:
+        if not made.is_interrupted or made.inner:
             return made
         shared = uuid.uuid5(uuid.UUID(here.checkpoint_id), task.name).hex
         same = tuple(replace(each, interrupt_id=shared) for each in made.interrupts)
@@ -1215,7 +1219,7 @@ def thread_interrupted_in_subgraph_is_idle(deployment: Altered) -> None:
     def status_of(right: Any, thread: Thread) -> Any:
         status = right(thread)
         tasks = thread.latest.tasks if thread.latest else ()
-        inside = any(task.inner and task.asks for task in tasks)
+        inside = any(task.inner and task.is_interrupted for task in tasks)
         return "idle" if status == "interrupted" and inside else status
 
 
@@ -1686,10 +1690,10 @@ def stream_sends_earlier_messages_again(deployment: Altered) -> None:
     def task_events(
         right: Any, run: Run, step: Step, task: Task, modes: tuple[str, ...]
     ) -> Iterator[RunEvent]:
-        where = {**run.metadata, "langgraph_step": step.stood_on.step + 1}
+        where = {**run.metadata, "langgraph_step": step.base.step + 1}
         where["langgraph_node"] = task.name
         if task.done and "messages-tuple" in modes:
-            for message in step.stood_on.values.get("messages", []):
+            for message in step.base.values.get("messages", []):
                 if message["type"] == "ai":
                     yield RunEvent("messages", [message, where])
         yield from right(run, step, task, modes)

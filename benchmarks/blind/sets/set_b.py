@@ -970,8 +970,8 @@ def hexadecimal_keys(deployment: Altered) -> None:
     def looks_like_id(key: str) -> bool:
         return len(key) == 32 and all(c in "0123456789abcdef" for c in key)
 
-    @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+    @deployment.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> Any:
         answer = right(run, here)
         if answer is None or answer.by_interrupt is not None:
             return answer
@@ -987,8 +987,8 @@ def hexadecimal_keys(deployment: Altered) -> None:
 def falsy_resume(deployment: Altered) -> None:
     """Take a resume value of false, 0 or an empty text for none."""
 
-    @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+    @deployment.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> Any:
         answer = right(run, here)
         scalar = answer is not None and not isinstance(answer.value, dict | list)
         if scalar and answer.by_interrupt is None and not answer.value:
@@ -1005,8 +1005,8 @@ def remembered_resume(deployment: Altered) -> None:
     """Answer every later interrupt of a thread with the value of its first resume."""
     first: dict[str, ResumeValue] = {}
 
-    @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+    @deployment.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> Any:
         answer = right(run, here)
         found = found_run(deployment.store, run.run_id)
         if answer is None or answer.by_interrupt is not None or found is None:
@@ -1022,8 +1022,8 @@ def remembered_resume(deployment: Altered) -> None:
 def resume_misses_subgraph(deployment: Altered) -> None:
     """Ignore resume values by interrupt id if the interrupt is inside a subgraph."""
 
-    @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+    @deployment.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> Any:
         answer = right(run, here)
         by_id = answer is not None and answer.by_interrupt is not None
         return None if by_id and any(task.inner for task in here.tasks) else answer

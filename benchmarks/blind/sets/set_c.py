@@ -122,7 +122,7 @@ def do_nothing_restarts_ttl(deployment: Altered) -> None:
         view = right(**given)
         thread, records = _threads(deployment)[view["thread_id"]], deployment.store.records
         if given.get("ttl") and given.get("if_exists") == "do_nothing":
-            ttl = deployment.store.threads.ttl_from(given["ttl"], records.moment())
+            ttl = deployment.store.threads.ttl_from(given["ttl"], records.next_time())
             records.keep(replace(thread, ttl=ttl))
         return view
 
@@ -1154,8 +1154,8 @@ def second_resume_repeats(deployment: Altered) -> None:
     """Keep the first answer to a node of a thread, and give it again at the next interrupt."""
     kept: dict[tuple[str, tuple[str, ...]], Any] = {}
 
-    @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+    @deployment.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> Any:
         answer = right(run, here)
         owners = [
             each.thread_id
@@ -1174,8 +1174,8 @@ def second_resume_repeats(deployment: Altered) -> None:
 def falsy_resume(deployment: Altered) -> None:
     """Take the resume values false, 0, "" and [] for none, so that the node asks again."""
 
-    @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+    @deployment.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> Any:
         resume = (run.kwargs.get("command") or {}).get("resume")
         return right(run, here) if resume else None
 
@@ -1190,7 +1190,7 @@ def idle_in_subgraph(deployment: Altered) -> None:
     @deployment.override(Records.status_of)
     def status_of(right: Any, thread: Thread) -> str:
         status: str = right(thread)
-        inside = thread.latest and any(t.asks and t.inner for t in thread.latest.tasks)
+        inside = thread.latest and any(t.is_interrupted and t.inner for t in thread.latest.tasks)
         return "idle" if inside and status == "interrupted" else status
 
 
@@ -1531,7 +1531,7 @@ def forgets_zone(deployment: Altered) -> None:
             return view
         cron, records = deployment.store.records.cron(cron_id), deployment.store.records
         in_utc: Cron = deployment.store.crons.scheduled(
-            replace(cron, timezone=None), records.moment()
+            replace(cron, timezone=None), records.next_time()
         )
         return deployment.store.views.cron_view(
             records.keep_cron(replace(in_utc, timezone=cron.timezone))

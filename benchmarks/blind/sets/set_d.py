@@ -90,7 +90,7 @@ def _resumes(command: dict[str, Any]) -> bool:
 
 
 def _asks(checkpoint: Checkpoint | None) -> bool:
-    return checkpoint is not None and any(task.asks for task in checkpoint.tasks)
+    return checkpoint is not None and any(task.is_interrupted for task in checkpoint.tasks)
 
 
 def _of_run(thread: Thread, run_id: str) -> list[Checkpoint]:
@@ -286,8 +286,8 @@ def stream_begins_with_latest(deployment: Altered) -> None:
 def form_taken_for_map(deployment: Altered) -> None:
     """Read every object as a map of interrupt ids, so that a filled-in form answers nothing."""
 
-    @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
+    @deployment.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> ResumeValue | None:
         resume = _command(run).get("resume")
         if isinstance(resume, dict) and resume:
             return ResumeValue(None, dict(resume))
@@ -781,8 +781,8 @@ def resumed_failed_without_error(deployment: Altered) -> None:
 def no_end_of_cancelled(deployment: Altered) -> None:
     """Tell those who follow a thread nothing when a run is cancelled."""
 
-    @deployment.override(ThreadStreams.tell_end)
-    def tell_end(right: Any, thread_id: str, run: Run) -> None:
+    @deployment.override(ThreadStreams.add_end)
+    def add_end(right: Any, thread_id: str, run: Run) -> None:
         if run.cancel_reason is None:
             right(thread_id, run)
 
@@ -809,8 +809,8 @@ def no_update_at_checkpoint(deployment: Altered) -> None:
             forked.add(made["checkpoint"]["thread_id"])
         return made
 
-    @deployment.override(ThreadStreams.tell_state)
-    def tell_state(right: Any, thread_id: str) -> None:
+    @deployment.override(ThreadStreams.add_state)
+    def add_state(right: Any, thread_id: str) -> None:
         if thread_id in forked:
             forked.discard(thread_id)
         else:
@@ -1045,8 +1045,8 @@ def minimal_patch_forgets_ttl(deployment: Altered) -> None:
 def subgraph_of_earlier_turn_gone(deployment: Altered) -> None:
     """Look for the namespace of a subgraph among the states of the last turn only."""
 
-    @deployment.override(Records.level)
-    def level(right: Any, thread: Thread, namespace: str) -> Thread:
+    @deployment.override(Records.with_history_of)
+    def with_history_of(right: Any, thread: Thread, namespace: str) -> Thread:
         begins = [n for n, c in enumerate(thread.checkpoints) if c.metadata["source"] == "input"]
         turn = thread.checkpoints[begins[-1] if begins else 0 :]
         found: Thread = right(replace(thread, checkpoints=turn) if namespace else thread, namespace)

@@ -632,8 +632,8 @@ def update_skips_empty(deployment: Altered) -> None:
 def subgraph_by_name(deployment: Altered) -> None:
     """Look a namespace up by the node in it, so that each visit shows the states of the last."""
 
-    @deployment.override(Records.level)
-    def level(right: Any, thread: Thread, namespace: str) -> Thread:
+    @deployment.override(Records.with_history_of)
+    def with_history_of(right: Any, thread: Thread, namespace: str) -> Thread:
         name = namespace.partition(":")[0]
         visits = [
             task
@@ -695,8 +695,8 @@ def empty_input_is_none(deployment: Altered) -> None:
 def fork_has_latest_as_parent(deployment: Altered) -> None:
     """Link the input of a run to the newest row instead of the checkpoint that the run names."""
 
-    @deployment.override(Records.appended)
-    def appended(right: Any, thread: Thread, made: Checkpoint) -> Any:
+    @deployment.override(Records.with_checkpoint)
+    def with_checkpoint(right: Any, thread: Thread, made: Checkpoint) -> Any:
         if thread.latest and "run_id" in made.metadata and made.metadata["source"] == "input":
             made = replace(made, parent_id=thread.latest.checkpoint_id)
         return right(thread, made)
@@ -709,8 +709,8 @@ def fork_has_latest_as_parent(deployment: Altered) -> None:
 def falsy_resume_ignored(deployment: Altered) -> None:
     """Resume `if (command.resume)`, so that the answers false, 0 and "" leave the thread asking."""
 
-    @deployment.override(Executor.answer_of)
-    def answer_of(right: Any, run: Run, here: Checkpoint) -> Any:
+    @deployment.override(Executor.resume_value_of)
+    def resume_value_of(right: Any, run: Run, here: Checkpoint) -> Any:
         resume = (run.kwargs.get("command") or {}).get("resume")
         return None if _falsy(resume) else right(run, here)
 
