@@ -155,7 +155,7 @@ def test_a_freedom_says_what_allows_it_and_alters_something(name: str) -> None:
     assert len(chosen.allowed_by.split()) > 3
     assert chosen.allowed_by.endswith(".")
     ((altered,),), _ = free_deployment([chosen])
-    assert altered.replaced or altered.wire.rules_before or altered.wire.rules_after
+    assert altered.overridden or altered.wire.rules_before or altered.wire.rules_after
 
 
 @pytest.mark.parametrize("name", all_freedoms())

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from conformance.commands.serve import ServedProcess, serve_command
 from conformance.model.store import ThreadStore
 from conformance.reference.app import new_store
-from conformance.reference.journal import JournalError, keep_in
+from conformance.reference.journal import JournalError, attach_journal
 from conformance.reference.process import ReferenceProcess
 from conformance.reference.restarting import RestartableApp
 
@@ -38,9 +38,9 @@ def filled(store: ThreadStore) -> str:
 def test_a_file_holds_what_the_store_held(tmp_path: Path) -> None:
     file = tmp_path / "store"
     one, other = new_store(), new_store()
-    assert not keep_in(one, file)
+    assert not attach_journal(one, file)
     filled(one)
-    assert keep_in(other, file)
+    assert attach_journal(other, file)
     assert held(other) == held(one)
     assert all(held(other))
 
@@ -48,15 +48,15 @@ def test_a_file_holds_what_the_store_held(tmp_path: Path) -> None:
 def test_a_change_that_was_cut_off_is_left_out_and_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "store"
     one, other, third = new_store(), new_store(), new_store()
-    keep_in(one, file)
+    attach_journal(one, file)
     filled(one)
     whole = held(one)
     with file.open("ab") as journal:
         journal.write(pickle.dumps(("threads_by_id", "x", whole))[:-9])
-    assert keep_in(other, file)
+    assert attach_journal(other, file)
     assert held(other) == whole
     other.threads.create()
-    keep_in(third, file)
+    attach_journal(third, file)
     assert held(third) == held(other) != whole
 
 
@@ -64,7 +64,7 @@ def test_a_file_of_something_else_is_refused_and_kept(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("dear diary")
     with pytest.raises(JournalError, match="is no store"):
-        keep_in(new_store(), file)
+        attach_journal(new_store(), file)
     assert file.read_text() == "dear diary"
     ended = CliRunner().invoke(serve_command, ["--port", "0", "--store", str(file)])
     assert ended.exit_code == 2
@@ -73,7 +73,7 @@ def test_a_file_of_something_else_is_refused_and_kept(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="cannot use"):
-        keep_in(new_store(), tmp_path / "no" / "store")
+        attach_journal(new_store(), tmp_path / "no" / "store")
 
 
 def test_a_store_of_tenants_is_refused(tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ def test_a_check_is_concerned_by_what_it_touches() -> None:
 
 def test_a_fault_that_begins_with_an_operation_concerns_only_who_asks_for_it() -> None:
     def copy_forgets_after(operation: str) -> FaultyDeployment:
-        broken = FaultyDeployment(only_with=frozenset({operation, "run_wait"}))
+        broken = FaultyDeployment(from_first=frozenset({operation, "run_wait"}))
         copy_forgets(broken)
         return broken
 
@@ -303,7 +303,7 @@ def test_every_fault_can_be_served() -> None:
     for each in all_faults().values():
         broken, _ = faulty_deployment(each)
         rules = [*broken.wire.rules_before, *broken.wire.rules_after]
-        assert broken.replaced or rules, each.name
+        assert broken.overridden or rules, each.name
 
 
 def a_matrix(*rows: Row, partial: bool = True) -> Matrix:

@@ -172,7 +172,7 @@ def test_a_body_that_is_no_json_has_no_members(
 
 
 def test_a_selected_state_is_selected_before_it_is_written(wire: Wire, http: httpx.Client) -> None:
-    @wire.after("state", writes=True)
+    @wire.after("state", rewrites_bytes=True)
     def mark(_request: WireRequest, answer: WireAnswer) -> None:
         answer.raw = b"#" + answer.raw
 

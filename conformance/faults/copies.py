@@ -168,7 +168,7 @@ def sharing(*, to_copy: bool, from_write: int) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         store, others, writes = broken.store, dict[str, list[str]](), dict[str, int]()
-        broken.only_with = frozenset({"copy"})
+        broken.from_first = frozenset({"copy"})
 
         @broken.override(Threads.copy)
         def copy(right: Any, thread_id: str) -> Any:

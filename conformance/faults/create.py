@@ -184,7 +184,7 @@ def prepopulation_dates_the_creation_last(broken: FaultyDeployment) -> None:
 @fault("run-dates-the-creation-last", breaks=["CREATE-18"])
 def run_dates_the_creation_last(broken: FaultyDeployment) -> None:
     store = broken.store
-    broken.only_with = frozenset({"run_wait"})
+    broken.from_first = frozenset({"run_wait"})
 
     @broken.wire.answers("get")
     def date_last(request: WireRequest, shown: Json) -> Json:

@@ -99,5 +99,5 @@ def faulty_deployment(
     if tenants:
         broken.wire.app = for_tenants(tenants, lambda name: served(stores[name]))
     else:
-        broken.wire.app = broken.process = served(broken.store)
+        broken.wire.app = broken.app = served(broken.store)
     return broken, broken.wire

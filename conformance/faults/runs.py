@@ -234,7 +234,7 @@ def second_run_begins_with_an_empty_state(broken: FaultyDeployment) -> None:
     ),
 )
 def thread_stays_busy(broken: FaultyDeployment) -> None:
-    broken.only_with = _RUNNING
+    broken.from_first = _RUNNING
 
     @broken.override(Records.status_of)
     def status_of(right: Any, thread: Any) -> Any:
@@ -246,7 +246,7 @@ def thread_stays_busy(broken: FaultyDeployment) -> None:
     breaks=["RUN-10", "STATUS-02", "STATUS-04", "STATUS-05", "STATUS-09", "STATUS-12"],
 )
 def thread_is_interrupted(broken: FaultyDeployment) -> None:
-    broken.only_with = _RUNNING
+    broken.from_first = _RUNNING
 
     @broken.override(Records.status_of)
     def status_of(right: Any, thread: Any) -> Any:

@@ -26,7 +26,7 @@ def _written(write: Callable[[Json], bytes]) -> Apply:
     """Encode the JSON of every answer by `write`."""
 
     def apply(altered: Altered) -> None:
-        @altered.wire.after(writes=True)
+        @altered.wire.after(rewrites_bytes=True)
         def rewrite(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.raw and _type_of(answer).startswith(_JSON):
                 answer.raw = write(json.loads(answer.raw))
@@ -163,7 +163,7 @@ freedom(
     allowed_by="RFC 9110: a content coding that the request's Accept-Encoding names may be used.",
 )
 def answers_are_compressed(altered: Altered) -> None:
-    @altered.wire.after(writes=True)
+    @altered.wire.after(rewrites_bytes=True)
     def compress(request: WireRequest, answer: WireAnswer) -> None:
         accepted = dict(request.headers).get(b"accept-encoding", b"")
         if answer.raw and b"gzip" in accepted:
@@ -177,7 +177,7 @@ def answers_are_compressed(altered: Altered) -> None:
     allowed_by="RFC 8259: whitespace before a value means nothing; so a connection is kept open.",
 )
 def answers_that_are_waited_for_begin_with_newlines(altered: Altered) -> None:
-    @altered.wire.after(*OUTPUTS, writes=True)
+    @altered.wire.after(*OUTPUTS, rewrites_bytes=True)
     def begin(_request: WireRequest, answer: WireAnswer) -> None:
         if answer.ok:
             answer.raw = b"\n\n" + answer.raw

@@ -152,7 +152,7 @@ def free_deployment(
         app: ASGIApp = process
         inner_first = sorted(zip(chosen, altered, strict=True), key=lambda each: each[0].layer)
         for each, made in inner_first:
-            one = Altered(store=store, process=process)
+            one = Altered(store=store, app=process)
             each.apply(one)
             one.wire.app = app
             app = one.wire

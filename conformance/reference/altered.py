@@ -28,12 +28,12 @@ class Altered:
     #: The store of each tenant by API key; empty without access control.
     by_key: dict[str, ThreadStore] = field(default_factory=dict)
     #: The methods of the store's operations that are overridden.
-    replaced: set[Callable[..., Any]] = field(default_factory=set)
+    overridden: set[Callable[..., Any]] = field(default_factory=set)
     #: The alteration takes effect with the first request of one of these operations; if the set is
     #: empty, from the start.
-    only_with: frozenset[str] = frozenset()
+    from_first: frozenset[str] = frozenset()
     #: The application over the store, without the HTTP layer; None with access control.
-    process: RestartableApp | None = None
+    app: RestartableApp | None = None
     #: The number of calls of overridden methods.
     decided: int = 0
 
@@ -47,7 +47,7 @@ class Altered:
         name = decision.__name__
         owner = self.owner_of(decision)
         right = getattr(owner, name)
-        self.replaced.add(decision)
+        self.overridden.add(decision)
 
         def register(other: Callable[..., Any]) -> Callable[..., Any]:
             def decide(*arguments: Any, **named: Any) -> Any:

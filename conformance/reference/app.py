@@ -37,13 +37,13 @@ def create_app(
     *,
     speed: float = 1.0,
     cron_minute_s: float = 60.0,
-    goes_on: bool = False,
+    continues: bool = False,
 ) -> ASGIApp:
     """Return an application that serves `store`, an empty one by default.
 
     Durations of the steps of runs are in seconds of the store's clock, see `speed` of `new_store`.
     `cron_minute_s` is the number of real seconds that a minute of a cron's schedule lasts. With
-    `goes_on` the active runs and the crons of a store that another application served before
+    `continues` the active runs and the crons of a store that another application served before
     continue.
     """
     store = store if store is not None else new_store(speed)
@@ -68,10 +68,10 @@ def create_app(
         },
     )
     app.router.redirect_slashes = False
-    return _TakingUp(app, store, driver, crons) if goes_on else app
+    return _Continuing(app, store, driver, crons) if continues else app
 
 
-class _TakingUp:
+class _Continuing:
     """An application that continues the active runs and the crons of its store.
 
     It does so at its first request, since only then an event loop runs.
@@ -87,7 +87,7 @@ class _TakingUp:
         if not self._begun:
             self._begun = True
             for thread_id in self._store.persistence.threads_with_active_runs():
-                self._runs.take_up(thread_id)
+                self._runs.continue_runs(thread_id)
             for cron_id in list(self._store.records.crons_by_id):
-                self._crons.follow(cron_id)
+                self._crons.reschedule(cron_id)
         await self._app(scope, receive, send)

@@ -78,7 +78,7 @@ class CronDriver:
         self._pace = minute_s / timedelta(minutes=1).total_seconds()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def follow(self, cron_id: str) -> None:
+    def reschedule(self, cron_id: str) -> None:
         """Schedule the next run of a cron that was created, changed or deleted."""
         if (task := self._tasks.pop(cron_id, None)) is not None:
             task.cancel()
@@ -110,7 +110,7 @@ def cron_routes(store: ThreadStore, driver: CronDriver) -> list[Route]:
     async def create(request: Request) -> Response:
         body = _checked(parse_json(await request.body()), _SCHEDULED, ("assistant_id", "schedule"))
         made = store.crons.create_cron(body, request.path_params.get("thread_id"))
-        driver.follow(made["cron_id"])
+        driver.reschedule(made["cron_id"])
         return answer(made)
 
     async def search(request: Request) -> Response:
@@ -140,13 +140,13 @@ def cron_routes(store: ThreadStore, driver: CronDriver) -> list[Route]:
         body = _checked(parse_json(await request.body()), _SCHEDULED)
         body.pop("assistant_id", None)  # not among the members that can be changed: ignored
         changed = store.crons.update_cron(request.path_params["cron_id"], body)
-        driver.follow(changed["cron_id"])
+        driver.reschedule(changed["cron_id"])
         return answer(changed)
 
     async def delete(request: Request) -> Response:
         cron_id = store.records.cron(request.path_params["cron_id"]).cron_id
         store.crons.delete_cron(cron_id)
-        driver.follow(cron_id)
+        driver.reschedule(cron_id)
         return answer({})
 
     return [

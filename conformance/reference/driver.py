@@ -44,16 +44,16 @@ class RunDriver:
         self._streams: dict[str, _Stream] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
         #: By thread id: the event that wakes the readers of the thread's stream.
-        self._news: dict[str, asyncio.Event] = {}
+        self._new_event_signals: dict[str, asyncio.Event] = {}
 
     def start(self, thread_id: str, run: Run) -> None:
         """Execute a newly created run in the background until it ends."""
         self._streams[run.run_id] = _Stream(thread_id, run)
-        self.settle(thread_id)
+        self.update_streams(thread_id)
         if thread_id not in self._workers:
             self._workers[thread_id] = asyncio.create_task(self._work(thread_id))
 
-    def take_up(self, thread_id: str) -> None:
+    def continue_runs(self, thread_id: str) -> None:
         """Execute the runs of a thread that were active when the previous process ended."""
         for run in self._store.records.thread(thread_id).runs:
             if run.active:
@@ -73,11 +73,11 @@ class RunDriver:
                     stream.events += step.events
                     self._store.thread_streams.add_run_events(thread_id, step.run, step.events)
                     self._store.thread_protocol.add_run_events(thread_id, step.run, step.events)
-                self.settle(thread_id)
+                self.update_streams(thread_id)
                 await asyncio.sleep(0)  # serve requests between the steps
         finally:
             del self._workers[thread_id]
-            self.settle(thread_id)
+            self.update_streams(thread_id)
 
     def _next(self, thread_id: str) -> Run | None:
         try:
@@ -93,7 +93,7 @@ class RunDriver:
                 while self._next(thread_id) == run:
                     await stream.changed.wait()
 
-    def settle(self, thread_id: str) -> None:
+    def update_streams(self, thread_id: str) -> None:
         """Wake all that wait for a run of this thread, and end the streams of ended runs."""
         for run_id, stream in list(self._streams.items()):
             if stream.thread_id == thread_id:
@@ -115,8 +115,8 @@ class RunDriver:
 
     def wake(self, thread_id: str) -> None:
         """Wake the readers of the stream of this thread."""
-        if news := self._news.pop(thread_id, None):
-            news.set()
+        if signal := self._new_event_signals.pop(thread_id, None):
+            signal.set()
 
     async def thread_events(
         self, thread_id: str, position: int, after: Callable[[int], Iterable[_T | None]]
@@ -127,14 +127,14 @@ class RunDriver:
         as a position and is not yielded.
         """
         while True:
-            news = self._news.setdefault(thread_id, asyncio.Event())
+            signal = self._new_event_signals.setdefault(thread_id, asyncio.Event())
             for event in list(after(position)):
                 position += 1
                 if event is not None:
                     yield event
             if not self._store.thread_streams.stays_open(thread_id):
                 return
-            await news.wait()
+            await signal.wait()
 
     async def wait_for_end(self, thread_id: str, run: Run) -> Run:
         """Wait for the end of a run and return it; NotFoundError if it is deleted before."""

@@ -23,7 +23,7 @@ class JournalError(Exception):
     """The file cannot be used; the message names the file and says why."""
 
 
-def keep_in(store: ThreadStore, file: Path) -> bool:
+def attach_journal(store: ThreadStore, file: Path) -> bool:
     """Fill the store from the file, and write all later changes of the store to the file.
 
     Return whether the file held any change. An incomplete change at its end, during which the
@@ -53,7 +53,7 @@ def keep_in(store: ThreadStore, file: Path) -> bool:
             journal.write(pickle.dumps(change))
 
     for name in _MAPPINGS:
-        setattr(store.records, name, _Written(name, getattr(store.records, name), write))
+        setattr(store.records, name, _JournaledDict(name, getattr(store.records, name), write))
     return held
 
 
@@ -72,7 +72,7 @@ def _changes(file: Path) -> Iterator[tuple[_Change, int]]:
             yield change, written.tell()
 
 
-class _Written(dict[str, Any]):
+class _JournaledDict(dict[str, Any]):
     """A dict that writes each change to the journal before it applies it."""
 
     def __init__(self, name: str, held: dict[str, Any], write: Callable[[_Change], None]) -> None:

@@ -19,7 +19,7 @@ class RestartableApp:
         self, store: ThreadStore, *, speed: float = 1.0, cron_minute_s: float = 60.0
     ) -> None:
         self._store, self._speed, self._cron_minute_s = store, speed, cron_minute_s
-        self._app = self._create(goes_on=False)
+        self._app = self._create(continues=False)
 
     def restart(self) -> None:
         """Replace the application by a new one on what the store keeps over a restart.
@@ -27,11 +27,11 @@ class RestartableApp:
         The caller must have ended all asyncio tasks of the old application.
         """
         self._store.persistence.restart()
-        self._app = self._create(goes_on=True)
+        self._app = self._create(continues=True)
 
-    def _create(self, *, goes_on: bool) -> ASGIApp:
+    def _create(self, *, continues: bool) -> ASGIApp:
         return create_app(
-            self._store, speed=self._speed, cron_minute_s=self._cron_minute_s, goes_on=goes_on
+            self._store, speed=self._speed, cron_minute_s=self._cron_minute_s, continues=continues
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

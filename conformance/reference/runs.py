@@ -92,13 +92,13 @@ def run_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         query_flag(request, "wait")
         thread_id, run_id = run_in_path(request)
         store.runs.cancel_run(thread_id, run_id, action_of(request))
-        driver.settle(thread_id)
+        driver.update_streams(thread_id)
         return answer({})
 
     async def delete(request: Request) -> Response:
         thread_id, run_id = run_in_path(request)
         store.runs.delete_run(thread_id, run_id)
-        driver.settle(thread_id)
+        driver.update_streams(thread_id)
         return no_content()
 
     base = "/threads/{thread_id}/runs"
@@ -128,7 +128,7 @@ async def waited_for(
     leaving.cancel()
     if not ending.done():
         ending.cancel()
-        cancel_if_asked(store, driver, thread_id, run)
+        cancel_on_disconnect(store, driver, thread_id, run)
         return no_content()  # the client has left: nobody receives this
     return answer(ending.result().output, headers=location_of(thread_id, run))
 
@@ -142,16 +142,16 @@ def streamed(store: ThreadStore, driver: RunDriver, thread_id: str, run: Run) ->
         driver,
         run.run_id,
         headers=location_of(thread_id, run),
-        on_disconnect=lambda: cancel_if_asked(store, driver, thread_id, run),
+        on_disconnect=lambda: cancel_on_disconnect(store, driver, thread_id, run),
     )
 
 
-def cancel_if_asked(store: ThreadStore, driver: RunDriver, thread_id: str, run: Run) -> None:
+def cancel_on_disconnect(store: ThreadStore, driver: RunDriver, thread_id: str, run: Run) -> None:
     """Cancel a run whose client has disconnected, if its `on_disconnect` is cancel."""
     if run.kwargs.get("on_disconnect") == "cancel":
         with contextlib.suppress(ModelError):  # it has ended meanwhile
             store.runs.cancel_run(thread_id, run.run_id)
-            driver.settle(thread_id)
+            driver.update_streams(thread_id)
 
 
 async def _disconnected(request: Request) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from conformance.reference.altered import Altered
 from conformance.reference.app import new_store
-from conformance.reference.journal import keep_in
+from conformance.reference.journal import attach_journal
 from conformance.reference.restarting import RestartableApp
 from conformance.reference.server import serve
 
@@ -15,12 +15,12 @@ def serve_child(port: str = "0", file: str | None = None) -> None:
     """Serve the reference until the end of stdin, with its threads in `file` if one is given."""
     store = new_store()
     app = RestartableApp(store)
-    if file and keep_in(store, Path(file)):
+    if file and attach_journal(store, Path(file)):
         app.restart()
     serve(int(port), app=app, until_eof=True)
 
 
 def persist_in(altered: Altered, file: Path) -> None:
     """Load the threads from the file, if there are any, and write every later change to it."""
-    if keep_in(altered.store, file) and altered.process is not None:
-        altered.process.restart()
+    if attach_journal(altered.store, file) and altered.app is not None:
+        altered.app.restart()

@@ -57,7 +57,7 @@ def stateless_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
     async def cancel(request: Request) -> Response:
         chosen = _chosen(parse_json(await request.body()))
         for thread_id in store.runs.cancel_runs(**chosen, action=action_of(request)):
-            driver.settle(thread_id)
+            driver.update_streams(thread_id)
         return no_content()
 
     return [

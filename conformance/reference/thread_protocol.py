@@ -26,29 +26,29 @@ def thread_protocol_routes(store: ThreadStore, driver: RunDriver) -> list[Route]
 
     async def command(request: Request) -> Response:
         thread_id = canonical_id(request.path_params["thread_id"], "the thread id in the path")
-        asked = _command_in(await request.body())
-        if asked is None:
+        body = _command_in(await request.body())
+        if body is None:
             return answer(_error(None, "invalid_argument", "send an id and a method"), 400)
         try:
             run = store.thread_protocol.execute(
-                thread_id, asked["method"], asked.get("params") or {}
+                thread_id, body["method"], body.get("params") or {}
             )
         except CommandError as refused:
-            return answer(_error(asked["id"], refused.code, str(refused)))
+            return answer(_error(body["id"], refused.code, str(refused)))
         seq = store.thread_protocol.next_seq(thread_id) - 1
         driver.start(thread_id, run)
-        done = {"type": "success", "id": asked["id"], "result": {"run_id": run.run_id}}
+        done = {"type": "success", "id": body["id"], "result": {"run_id": run.run_id}}
         return answer({**done, "meta": {"applied_through_seq": seq}})
 
     async def events(request: Request) -> Response:
-        asked = _subscription_in(await request.body())
-        if asked is None:
+        body = _subscription_in(await request.body())
+        if body is None:
             return answer(
                 {"detail": "channels must be a list of one or more of those there are"}, 400
             )
         thread_id = store.records.thread(request.path_params["thread_id"]).thread_id
-        position = store.thread_protocol.position(thread_id, asked.get("since"))
-        return protocol_event_stream(store, driver, thread_id, position, asked)
+        position = store.thread_protocol.position(thread_id, body.get("since"))
+        return protocol_event_stream(store, driver, thread_id, position, body)
 
     return [
         Route("/threads/{thread_id}/commands", command, methods=["POST"]),

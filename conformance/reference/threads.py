@@ -46,7 +46,7 @@ def thread_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         body = await read_body(request, "thread_prune")
         answered = store.threads.prune(**_only(body, ("thread_ids", "strategy")))
         for thread_id in body["thread_ids"]:
-            driver.settle(canonical_id(thread_id, "each of thread_ids"))
+            driver.update_streams(canonical_id(thread_id, "each of thread_ids"))
         return answer(answered)
 
     async def get(request: Request) -> Response:
@@ -62,7 +62,7 @@ def thread_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
 
     async def delete(request: Request) -> Response:
         store.threads.delete(_thread_id(request))
-        driver.settle(_thread_id(request))
+        driver.update_streams(_thread_id(request))
         return no_content()
 
     async def copy(request: Request) -> Response:

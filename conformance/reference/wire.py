@@ -142,7 +142,7 @@ class Rule:
     act: Callable[..., Any]
     statuses: Statuses = any_status
     #: Whether the rule changes how an answer is written (encoding, headers), not its content.
-    writes: bool = False
+    rewrites_bytes: bool = False
 
     def concerns(self, request: WireRequest) -> bool:
         """Return whether the rule acts on this request."""
@@ -175,17 +175,17 @@ class Wire:
         *operations: str,
         when: When = always,
         status: int | None = None,
-        writes: bool = False,
+        rewrites_bytes: bool = False,
     ) -> Callable[[After], After]:
         """Register a rule that changes answers, only those with `status` if it is given.
 
-        A rule with `writes` changes how answers are written, not their content, and acts after all
-        other rules.
+        A rule with `rewrites_bytes` changes how answers are written, not their content, and acts
+        after all other rules.
         """
         statuses = any_status if status is None else status.__eq__
 
         def register(act: After) -> After:
-            self.rules_after.append(Rule(frozenset(operations), when, act, statuses, writes))
+            self.rules_after.append(Rule(frozenset(operations), when, act, statuses, rewrites_bytes))
             return act
 
         return register
@@ -231,11 +231,11 @@ class Wire:
             own = await self._own_answer(request)
             # Rules get whole states: `select` is applied to the state that they return.
             select = request.select if request.operation == "state" else []
-            answer = own or await self._ask(request, scope, outer, whole=bool(select))
-            await self._apply([rule for rule in after if not rule.writes], request, answer)
+            answer = own or await self._inner_answer(request, scope, outer, whole=bool(select))
+            await self._apply([rule for rule in after if not rule.rewrites_bytes], request, answer)
             if select and answer.ok and isinstance(answer.body, dict):
                 answer.body = selected_state(answer.body, select)
-            await self._apply([rule for rule in after if rule.writes], request, answer)
+            await self._apply([rule for rule in after if rule.rewrites_bytes], request, answer)
         except Exception as crash:
             self.crashes.append(crash)
             return json_answer(500, {"detail": "the fault itself broke"})
@@ -274,7 +274,7 @@ class Wire:
 
         try:
             after = [rule for rule in self.rules_after if rule.concerns(request)]
-            after.sort(key=lambda rule: rule.writes)
+            after.sort(key=lambda rule: rule.rewrites_bytes)
             answer = await self._own_answer(request)
             if answer is None:
                 await self.app(*self._inner(request, scope, outer), pass_on)
@@ -297,7 +297,7 @@ class Wire:
                     return answer
         return None
 
-    async def _ask(
+    async def _inner_answer(
         self, request: WireRequest, scope: Scope, outer: Receive, *, whole: bool
     ) -> WireAnswer:
         assert self.app is not None

@@ -171,7 +171,7 @@ class _FaultWorker(Worker):
         started = time.perf_counter()
         with_tenants = _concerns(chosen, ACCESS_CAPABILITY)
         broken, self.host.app = deployment(chosen, with_tenants=with_tenants)
-        self.process = broken.process
+        self.process = broken.app
         restarting = _concerns(chosen, RESTART_CAPABILITY)
         # Checks by a documents' client are run only for faults that break requirements of clients.
         asked_by = self.settings.clients if _concerns(chosen, CLIENTS_CAPABILITY) else (HTTP,)

@@ -94,7 +94,7 @@ class _FreedomWorker(Worker):
                     cron_minute_s=CRON_MINUTE_S,
                     tenants=TENANTS if with_tenants else None,
                 )
-                self.process = None if with_tenants else of_each[0][0].process
+                self.process = None if with_tenants else of_each[0][0].app
                 for item in (each for each in concerned if needs_tenants(each) is with_tenants):
                     results.append((item, self.result(item)))
                 self.host.abandon()

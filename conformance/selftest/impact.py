@@ -35,11 +35,11 @@ class Impact:
         If not, the check's exchanges are the same with the alteration as without: the first request
         whose answer differs would have to be one of the recorded requests.
         """
-        if altered.only_with and not any(
-            sent.request.operation in altered.only_with for sent in self.requests
+        if altered.from_first and not any(
+            sent.request.operation in altered.from_first for sent in self.requests
         ):
             return False
-        if self.decisions & altered.replaced:
+        if self.decisions & altered.overridden:
             return True
         rules = [*altered.wire.rules_before, *altered.wire.rules_after]
         return any(sent.matched_by(rule) for sent in self.requests for rule in rules)

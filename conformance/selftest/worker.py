@@ -150,11 +150,11 @@ class Worker:
     def _learn(self, items: Sequence[pytest.Item]) -> Learnt:
         decisions: set[Callable[..., Any]] = set()
         for each in self.alterations():
-            decisions |= each.replaced
+            decisions |= each.overridden
         learnt = Learnt()
         for with_tenants in (False, True):
             right, self.host.app = deployment(None, with_tenants=with_tenants)
-            self.process = right.process
+            self.process = right.app
             watcher = ImpactRecorder(right, decisions)
             for item in (each for each in items if needs_tenants(each) is with_tenants):
                 watcher.current = learnt.touched[item] = Impact()
