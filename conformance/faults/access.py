@@ -69,10 +69,10 @@ def open_to(*unknown: Unknown, operations: tuple[str, ...] = ()) -> Apply:
     """
 
     def apply(broken: FaultyDeployment) -> None:
-        def comes_in(request: WireRequest) -> bool:
+        def is_let_in(request: WireRequest) -> bool:
             return any(each(broken, request) for each in unknown)
 
-        @broken.wire.before(*operations, when=comes_in)
+        @broken.wire.before(*operations, when=is_let_in)
         def let_in(request: WireRequest) -> None:
             give_key(request, next(iter(broken.by_key)))
 
@@ -155,7 +155,7 @@ def owner_key(broken: FaultyDeployment, request: WireRequest) -> str | None:
     return None
 
 
-def reaching(*operations: str, when: When = always) -> Apply:
+def serving_as_owner(*operations: str, when: When = always) -> Apply:
     """Serve requests as the owner of the thread or cron, whatever tenant sent them."""
 
     def apply(broken: FaultyDeployment) -> None:
@@ -203,11 +203,13 @@ for _name, _operation, _broken in (
     ("anothers-cron-is-deleted", "cron_delete", "ACCESS-17"),
     ("a-cron-is-made-on-anothers-thread", "cron_create", "ACCESS-17"),
 ):
-    fault(_name, breaks=[_broken])(reaching(_operation))
+    fault(_name, breaks=[_broken])(serving_as_owner(_operation))
 
 
 fault("creating-over-anothers-thread-shows-it", breaks=["ACCESS-12"])(
-    reaching("create", when=lambda request: request.members.get("if_exists") == "do_nothing")
+    serving_as_owner(
+        "create", when=lambda request: request.members.get("if_exists") == "do_nothing"
+    )
 )
 
 
@@ -254,7 +256,7 @@ def count_counts_others(broken: FaultyDeployment) -> None:
         )
 
 
-def telling_apart(operation: str, status: int, detail: str) -> Apply:
+def distinguishing(operation: str, status: int, detail: str) -> Apply:
     """Answer differently for another tenant's thread than for an unknown one."""
 
     def apply(broken: FaultyDeployment) -> None:
@@ -269,10 +271,10 @@ def telling_apart(operation: str, status: int, detail: str) -> Apply:
 
 
 fault("anothers-thread-is-forbidden", breaks=["ACCESS-18"])(
-    telling_apart("get", 403, "this thread is not yours")
+    distinguishing("get", 403, "this thread is not yours")
 )
 fault("anothers-history-is-known-to-be-there", breaks=["ACCESS-18"])(
-    telling_apart("history", 404, "this thread is not yours")
+    distinguishing("history", 404, "this thread is not yours")
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.faults.kit.http_changes import change_request, without
-from conformance.faults.kit.runs import BEGINNING, runs_on, where
+from conformance.faults.kit.runs import RUN_STARTS, runs_on, where
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import WireRequest
 
@@ -23,7 +23,7 @@ def _breakpoints(option: str, change: Any) -> Apply:
         nodes = request.members.get(option)
         return nodes == "*" or (isinstance(nodes, list) and all(type(n) is str for n in nodes))
 
-    return change_request(*BEGINNING, to=to, when=valid)
+    return change_request(*RUN_STARTS, to=to, when=valid)
 
 
 for _option in _OPTIONS:
@@ -44,7 +44,7 @@ fault("interrupt-after-several-nodes-takes-the-last", breaks="INTERRUPT-21")(
 # Continuing
 
 
-def _goes_on(request: WireRequest) -> bool:
+def _continues(request: WireRequest) -> bool:
     members = request.members
     return members.get("input") is None and not members.get("command")
 
@@ -52,9 +52,9 @@ def _goes_on(request: WireRequest) -> bool:
 for _option in _OPTIONS:
     fault(f"run-that-goes-on-has-no-{_option.replace('_', '-')}", breaks="INTERRUPT-22")(
         change_request(
-            *BEGINNING,
+            *RUN_STARTS,
             to=lambda body, option=_option: without(body, option),  # type: ignore[misc]
-            when=where(_goes_on, lambda request, option=_option: option in request.members),  # type: ignore[misc]
+            when=where(_continues, lambda request, option=_option: option in request.members),  # type: ignore[misc]
         )
     )
 
@@ -62,9 +62,9 @@ for _option in _OPTIONS:
 @fault("run-that-goes-on-has-the-breakpoints-of-the-one-before", breaks="INTERRUPT-22")
 def run_that_goes_on_has_other_breakpoints(broken: FaultyDeployment) -> None:
     def concerned(request: WireRequest) -> bool:
-        return _goes_on(request) and any(each in request.members for each in _OPTIONS)
+        return _continues(request) and any(each in request.members for each in _OPTIONS)
 
-    @broken.wire.before(*BEGINNING, when=concerned)
+    @broken.wire.before(*RUN_STARTS, when=concerned)
     def take_over(request: WireRequest) -> None:
         runs = runs_on(broken.store, request.thread_id)
         stopped = runs[-1].kwargs if runs else {}

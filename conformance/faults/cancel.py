@@ -9,13 +9,13 @@ from typing import Any
 from conformance.faults.kit.http_changes import change_request, each_shown
 from conformance.faults.kit.runs import (
     accepting,
+    advance_to_end,
     answering_without_effect,
     found_run,
     having,
     ignoring,
     run_id_in,
     runs_on,
-    to_its_end,
     where,
 )
 from conformance.faults.registry import Apply, FaultyDeployment, fault
@@ -69,7 +69,7 @@ def cancelled_run_goes_on(broken: FaultyDeployment) -> None:
     @broken.override(Runs.cancel_run)
     def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
         if action == "interrupt":
-            to_its_end(broken.store, thread_id, run_id)
+            advance_to_end(broken.store, thread_id, run_id)
         else:
             right(thread_id, run_id, action)
 
@@ -250,7 +250,7 @@ def run_that_waits_begins(broken: FaultyDeployment) -> None:
             thread = broken.store.records.thread(thread_id)
             runs = [replace(r, status="pending") if r.run_id == run_id else r for r in thread.runs]
             broken.store.records.keep(replace(thread, runs=tuple(runs)))
-            to_its_end(broken.store, thread_id, run_id)
+            advance_to_end(broken.store, thread_id, run_id)
             show_interrupted(broken, thread_id, run_id)
 
 
@@ -323,7 +323,7 @@ def cancelling_without_action_deletes_the_run(broken: FaultyDeployment) -> None:
 # The thread after a cancellation
 
 
-def _busy(which: Callable[[Run], bool]) -> Callable[[FaultyDeployment, Thread, Run], Thread]:
+def _shown_busy(which: Callable[[Run], bool]) -> Callable[[FaultyDeployment, Thread, Run], Thread]:
     """Return a change that shows the thread as busy if the cancelled run satisfies `which`."""
 
     def after(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
@@ -334,13 +334,13 @@ def _busy(which: Callable[[Run], bool]) -> Callable[[FaultyDeployment, Thread, R
 
 
 fault("thread-is-busy-after-its-run-was-interrupted", breaks=["CANCEL-12"])(
-    cancelling("interrupt", _busy(lambda run: run.started))
+    cancelling("interrupt", _shown_busy(lambda run: run.started))
 )
 fault("thread-is-busy-after-its-run-was-rolled-back", breaks=["CANCEL-12"])(
-    cancelling("rollback", _busy(lambda run: run.started))
+    cancelling("rollback", _shown_busy(lambda run: run.started))
 )
 fault("thread-is-busy-after-its-waiting-run-was-cancelled", breaks=["CANCEL-12"])(
-    cancelling("interrupt", _busy(lambda run: not run.started))
+    cancelling("interrupt", _shown_busy(lambda run: not run.started))
 )
 
 
@@ -367,7 +367,7 @@ def thread_is_busy_after_its_ended_run_was_cancelled(broken: FaultyDeployment) -
             broken.store.records.keep(replace(thread, status="busy"))
 
 
-def _noting(broken: FaultyDeployment, action: str) -> set[str]:
+def _threads_cancelled_by(broken: FaultyDeployment, action: str) -> set[str]:
     """Return a set that collects the ids of threads of which a run is cancelled by `action`."""
     cancelled: set[str] = set()
 
@@ -381,7 +381,7 @@ def _noting(broken: FaultyDeployment, action: str) -> set[str]:
 
 @fault("thread-refuses-runs-after-an-interrupt", breaks=["CANCEL-13"])
 def thread_refuses_runs_after_an_interrupt(broken: FaultyDeployment) -> None:
-    cancelled = _noting(broken, "interrupt")
+    cancelled = _threads_cancelled_by(broken, "interrupt")
 
     @broken.wire.before("run_background", when=lambda request: request.thread_id in cancelled)
     def refuse(_request: WireRequest) -> WireAnswer:
@@ -390,7 +390,7 @@ def thread_refuses_runs_after_an_interrupt(broken: FaultyDeployment) -> None:
 
 @fault("runs-after-a-rollback-never-begin", breaks=["CANCEL-13", "CANCEL-14"])
 def runs_after_a_rollback_never_begin(broken: FaultyDeployment) -> None:
-    cancelled = _noting(broken, "rollback")
+    cancelled = _threads_cancelled_by(broken, "rollback")
 
     @broken.override(Executor.next_run)
     def next_run(right: Any, thread_id: str) -> Run | None:

@@ -256,7 +256,7 @@ def copy_of_an_empty_thread_cannot_be_run(broken: FaultyDeployment) -> None:
         return json_answer(409, {"detail": "no checkpoint to start from"}) if empty else None
 
 
-def of_run_copies_of_empty(broken: FaultyDeployment) -> Callable[[WireRequest], bool]:
+def of_copies_of_empty(broken: FaultyDeployment) -> Callable[[WireRequest], bool]:
     """Return a condition: the request is for a copy of a thread that had no states when copied."""
     copies = copies_of(broken)
     empty: set[str] = set()
@@ -272,7 +272,7 @@ def of_run_copies_of_empty(broken: FaultyDeployment) -> Callable[[WireRequest], 
 
 @fault("state-of-a-copy-of-an-empty-thread-is-500", breaks=["COPY-27"])
 def state_of_a_copy_of_an_empty_thread_is_500(broken: FaultyDeployment) -> None:
-    concerns = of_run_copies_of_empty(broken)
+    concerns = of_copies_of_empty(broken)
 
     @broken.wire.before("state")
     def refuse(request: WireRequest) -> WireAnswer | None:
@@ -282,7 +282,7 @@ def state_of_a_copy_of_an_empty_thread_is_500(broken: FaultyDeployment) -> None:
 
 @fault("run-copy-of-an-empty-thread-shows-no-values", breaks=["CONDITION-17", "COPY-25"])
 def run_copy_of_an_empty_thread_shows_no_values(broken: FaultyDeployment) -> None:
-    concerns = of_run_copies_of_empty(broken)
+    concerns = of_copies_of_empty(broken)
 
     @broken.wire.answers("state")
     def hide(request: WireRequest, state: Any) -> Any:
@@ -291,7 +291,7 @@ def run_copy_of_an_empty_thread_shows_no_values(broken: FaultyDeployment) -> Non
 
 @fault("run-of-a-copy-of-an-empty-thread-breaks-its-state", breaks=["COPY-23", "COPY-25"])
 def run_of_a_copy_of_an_empty_thread_breaks_its_state(broken: FaultyDeployment) -> None:
-    concerns = of_run_copies_of_empty(broken)
+    concerns = of_copies_of_empty(broken)
     tried: set[str] = set()
 
     @broken.wire.before("run_wait")
@@ -308,7 +308,7 @@ def run_of_a_copy_of_an_empty_thread_breaks_its_state(broken: FaultyDeployment) 
 
 @fault("run-copy-of-an-empty-thread-has-no-history", breaks=["COPY-26"])
 def run_copy_of_an_empty_thread_has_no_history(broken: FaultyDeployment) -> None:
-    concerns = of_run_copies_of_empty(broken)
+    concerns = of_copies_of_empty(broken)
 
     @broken.wire.answers("history")
     def hide(request: WireRequest, states: Any) -> Any:

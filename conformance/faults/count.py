@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.http_changes import change_request, without
+from conformance.faults.kit.runs import having
 from conformance.faults.kit.search import (
     disturbed_by,
     empty_is_missing,
     filtered_metadata,
-    naming,
     with_metadata,
     without_filter_by_metadata,
 )
@@ -129,10 +129,10 @@ def counts_threads_without_values(broken: FaultyDeployment) -> None:
 # By values together with other filters
 
 fault("count-by-values-forgets-the-metadata", breaks=["COUNT-04", "COUNT-10"])(
-    change_request("count", to=without_filter_by_metadata, when=naming("values"))
+    change_request("count", to=without_filter_by_metadata, when=having("values"))
 )
 fault("count-by-status-forgets-the-values", breaks=["COUNT-04", "COUNT-10"])(
-    change_request("count", to=lambda body: without(body, "values"), when=naming("status"))
+    change_request("count", to=lambda body: without(body, "values"), when=having("status"))
 )
 
 

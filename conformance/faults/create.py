@@ -10,7 +10,7 @@ from conformance.faults.kit.http_changes import (
     change_shown,
     each_shown,
     prepopulates,
-    prepopulates_anew,
+    prepopulates_new_thread,
     refusing,
     with_status,
     without,
@@ -175,7 +175,7 @@ def search_hides_threads_with_tags_alone(broken: FaultyDeployment) -> None:
 def prepopulation_dates_the_creation_last(broken: FaultyDeployment) -> None:
     store = broken.store
 
-    @broken.wire.answers("create", when=prepopulates_anew)
+    @broken.wire.answers("create", when=prepopulates_new_thread)
     def date_last(_request: WireRequest, made: Json) -> Json:
         thread = replace(store.records.thread(made["thread_id"]), created_at=store.records.now())
         return store.views.thread_view(store.records.keep(thread))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.http_changes import with_status, without
-from conformance.faults.kit.state import begin_with, stored_thread
+from conformance.faults.kit.state import at_first_request, stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
 from conformance.model.runs import Runs
@@ -39,7 +39,7 @@ def _once_deleted(then: Callable[[FaultyDeployment, Gone], None]) -> Apply:
 
     def apply(broken: FaultyDeployment) -> None:
         gone = _remembered(broken)
-        begin_with(DELETE, lambda: then(broken, gone))(broken)
+        at_first_request(DELETE, lambda: then(broken, gone))(broken)
 
     return apply
 
@@ -207,7 +207,7 @@ def deleted_threads_are_counted(broken: FaultyDeployment, gone: Gone) -> None:
 # A thread under the id of a deleted one
 
 
-def _anew(change: Callable[[Thread, Thread], Thread]) -> Apply:
+def _recreated(change: Callable[[Thread, Thread], Thread]) -> Apply:
     """Store `change(new thread, deleted thread)` when a deleted thread is created again."""
 
     def then(broken: FaultyDeployment, gone: Gone) -> None:
@@ -222,10 +222,10 @@ def _anew(change: Callable[[Thread, Thread], Thread]) -> Apply:
 
 
 fault("thread-anew-has-the-old-history", breaks=["DELETE-07", "SEQ-19"])(
-    _anew(lambda former, now: replace(now, checkpoints=former.checkpoints))
+    _recreated(lambda former, now: replace(now, checkpoints=former.checkpoints))
 )
 fault("thread-anew-has-the-old-metadata", breaks=["DELETE-07", "SEQ-19"])(
-    _anew(lambda former, now: replace(now, metadata={**former.metadata, **now.metadata}))
+    _recreated(lambda former, now: replace(now, metadata={**former.metadata, **now.metadata}))
 )
 
 

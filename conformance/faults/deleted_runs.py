@@ -76,7 +76,7 @@ def shows_an_old_run(broken: FaultyDeployment) -> None:
 # While a run is active
 
 
-def _busy(broken: FaultyDeployment, request: WireRequest) -> Thread | None:
+def _busy_thread(broken: FaultyDeployment, request: WireRequest) -> Thread | None:
     """Return the thread of a request if a run of it is active."""
     thread = stored_thread(broken, request.thread_id)
     return thread if thread is not None and any(run.active for run in thread.runs) else None
@@ -88,7 +88,7 @@ def brought_back(broken: FaultyDeployment) -> None:
 
     @broken.wire.before("delete")
     def note(request: WireRequest) -> None:
-        if thread := _busy(broken, request):
+        if thread := _busy_thread(broken, request):
             ended = tuple(replace(run, status="success") for run in thread.runs)
             going.append(replace(thread, status="idle", runs=ended))
 
@@ -103,11 +103,11 @@ def brought_back(broken: FaultyDeployment) -> None:
 def does_nothing(broken: FaultyDeployment) -> None:
     @broken.wire.before("delete")
     def skip(request: WireRequest) -> WireAnswer | None:
-        return WireAnswer(204, b"") if _busy(broken, request) else None
+        return WireAnswer(204, b"") if _busy_thread(broken, request) else None
 
 
 @fault("deleting-a-busy-thread-is-500", breaks="DELETE-19")
 def is_500(broken: FaultyDeployment) -> None:
     @broken.wire.before("delete")
     def refuse(request: WireRequest) -> WireAnswer | None:
-        return json_answer(500, {"detail": "sorry"}) if _busy(broken, request) else None
+        return json_answer(500, {"detail": "sorry"}) if _busy_thread(broken, request) else None

@@ -106,7 +106,7 @@ def created_by_a_restart(broken: FaultyDeployment) -> None:
 
 @fault("a-deleted-thread-is-back-after-a-restart", breaks="DURABLE-10")
 def deleted_is_back(broken: FaultyDeployment) -> None:
-    written = _Written.on(broken.store)
+    written = _RecordedThreads.on(broken.store)
 
     @broken.override(StoreRestart.threads)
     def threads(right: Any) -> list[Thread]:
@@ -322,7 +322,7 @@ def not_taken_up(broken: FaultyDeployment) -> None:
 
 @fault("the-last-write-is-lost-at-a-restart", breaks="DURABLE-13")
 def last_write_is_lost(broken: FaultyDeployment) -> None:
-    written = _Written.on(broken.store)
+    written = _RecordedThreads.on(broken.store)
 
     @broken.override(StoreRestart.threads)
     def threads(right: Any) -> list[Thread]:
@@ -355,14 +355,14 @@ def last_update_is_lost(broken: FaultyDeployment) -> None:
 # Records that faults keep
 
 
-class _Written(dict[str, Thread]):
+class _RecordedThreads(dict[str, Thread]):
     """The threads of a store, with a record of the last write and of the threads deleted.
 
     `last` is the id of the thread written last, and that thread before the write, None if new.
     """
 
     @classmethod
-    def on(cls, store: ThreadStore) -> _Written:
+    def on(cls, store: ThreadStore) -> _RecordedThreads:
         """Replace the dict of threads of a store by a new object of this class, and return it."""
         written = cls(store.records.threads_by_id)
         store.records.threads_by_id = written

@@ -28,7 +28,9 @@ def _few(request: WireRequest) -> bool:
     return _extracting(request) and len(request.members["extract"]) <= 10
 
 
-def _asking(change: Callable[[dict[str, str]], dict[str, str]], when: When = _extracting) -> Apply:
+def _changing_paths(
+    change: Callable[[dict[str, str]], dict[str, str]], when: When = _extracting
+) -> Apply:
     """Change the paths of `extract` in requests."""
     return change_request(
         "search", to=lambda body: {**body, "extract": change(body["extract"])}, when=when
@@ -69,7 +71,9 @@ fault("extract-knows-no-values", breaks=["EXTRACT-06"])(
     _giving(lambda path, value: None if path.startswith("values") else value)
 )
 fault("extract-takes-the-first-for-the-last", breaks=["EXTRACT-02"])(
-    _asking(lambda paths: {alias: path.replace("[-1]", "[0]") for alias, path in paths.items()})
+    _changing_paths(
+        lambda paths: {alias: path.replace("[-1]", "[0]") for alias, path in paths.items()}
+    )
 )
 fault("extract-gives-an-empty-text-for-nothing", breaks=["EXTRACT-03"])(
     _giving(lambda _, value: "" if value is None else value)
@@ -87,10 +91,10 @@ def of_nothing_is_500(broken: FaultyDeployment) -> None:
 
 
 fault("extract-takes-the-first-ten-paths", breaks=["EXTRACT-04", "ERROR-ANY-02"])(
-    _asking(lambda paths: dict(list(paths.items())[:10]))
+    _changing_paths(lambda paths: dict(list(paths.items())[:10]))
 )
 fault("extract-leaves-out-foreign-paths", breaks=["EXTRACT-05"])(
-    _asking(
+    _changing_paths(
         lambda paths: {
             alias: path
             for alias, path in paths.items()
@@ -104,10 +108,10 @@ fault("extract-leaves-out-foreign-paths", breaks=["EXTRACT-05"])(
 # Aliases, threads, and indexes beyond a list
 
 fault("extract-cuts-aliases-at-64-characters", breaks=["EXTRACT-01"])(
-    _asking(lambda paths: {alias[:64]: path for alias, path in paths.items()}, _few)
+    _changing_paths(lambda paths: {alias[:64]: path for alias, path in paths.items()}, _few)
 )
 fault("extract-puts-aliases-in-lower-case", breaks=["EXTRACT-01"])(
-    _asking(lambda paths: {alias.lower(): path for alias, path in paths.items()}, _few)
+    _changing_paths(lambda paths: {alias.lower(): path for alias, path in paths.items()}, _few)
 )
 
 

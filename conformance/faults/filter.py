@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.http_changes import change_request, without
+from conformance.faults.kit.runs import having
 from conformance.faults.kit.search import (
     disturbed_by,
     filtered_metadata,
     matching,
-    naming,
     with_metadata,
     without_filter_by_metadata,
 )
@@ -127,8 +127,8 @@ fault("search-by-ids-forgets-the-values", breaks=["FILTER-09"])(
     _by_ids(lambda _, right, query: right(replace(query, values=None)))
 )
 fault("search-by-values-forgets-the-metadata", breaks=["FILTER-09"])(
-    change_request("search", to=without_filter_by_metadata, when=naming("values"))
+    change_request("search", to=without_filter_by_metadata, when=having("values"))
 )
 fault("search-by-values-forgets-the-status", breaks=["FILTER-09"])(
-    change_request("search", to=lambda body: without(body, "status"), when=naming("values"))
+    change_request("search", to=lambda body: without(body, "status"), when=having("values"))
 )

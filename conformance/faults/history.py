@@ -7,8 +7,8 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import (
     HISTORIES,
-    asks_for_ten_or_fewer,
     change_shown,
+    requests_ten_or_fewer,
     with_status,
     without,
 )
@@ -150,7 +150,7 @@ def steps_of_runs_start_anew(broken: FaultyDeployment) -> None:
 
 @fault("history-of-an-empty-thread-holds-its-state", breaks=["HISTORY-07"])
 def empty_thread_has_a_state(broken: FaultyDeployment) -> None:
-    @broken.wire.answers("history", when=asks_for_ten_or_fewer)
+    @broken.wire.answers("history", when=requests_ten_or_fewer)
     def add_empty_state(request: WireRequest, page: Page) -> Json:
         thread = stored_thread(broken, request.thread_id)
         empty = thread is not None and not thread.checkpoints

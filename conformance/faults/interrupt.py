@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import change_answer, change_request, without
 from conformance.faults.kit.runs import (
-    BEGINNING,
+    RUN_STARTS,
     command_of,
     having,
     ignoring,
@@ -117,7 +117,7 @@ def second_question_is_shown_as_the_first(broken: FaultyDeployment) -> None:
             return {**thread, "interrupts": first.get(request.thread_id, thread["interrupts"])}
         return thread
 
-    @broken.wire.before(*BEGINNING, when=resuming)
+    @broken.wire.before(*RUN_STARTS, when=resuming)
     def note(request: WireRequest) -> None:
         known = stored_thread(broken, request.thread_id)
         if known is not None:
@@ -151,7 +151,7 @@ def _changing_command(
     change: Callable[[dict[str, Any]], dict[str, Any]], when: Callable[[WireRequest], bool]
 ) -> Apply:
     return change_request(
-        *BEGINNING, to=lambda body: {**body, "command": change(body["command"])}, when=when
+        *RUN_STARTS, to=lambda body: {**body, "command": change(body["command"])}, when=when
     )
 
 
@@ -199,7 +199,7 @@ def answer_by_id_reaches_nobody(broken: FaultyDeployment) -> None:
 def answered_interrupt_stays(broken: FaultyDeployment) -> None:
     stale: dict[str, Json] = {}
 
-    @broken.wire.before(*BEGINNING, when=where(resuming, of_graph("interrupter")))
+    @broken.wire.before(*RUN_STARTS, when=where(resuming, of_graph("interrupter")))
     def note(request: WireRequest) -> None:
         thread = stored_thread(broken, request.thread_id)
         if thread is not None:
@@ -240,7 +240,7 @@ fault("update-beside-a-goto-is-lost", breaks=["INTERRUPT-30"])(
 
 @fault("resuming-run-writes-its-update-only-first", breaks=["INTERRUPT-07"])
 def resuming_run_loses_its_update(broken: FaultyDeployment) -> None:
-    @broken.wire.after(*BEGINNING, when=where(resuming, lambda r: "update" in command_of(r)))
+    @broken.wire.after(*RUN_STARTS, when=where(resuming, lambda r: "update" in command_of(r)))
     def lose(request: WireRequest, _answer: WireAnswer) -> None:
         thread = stored_thread(broken, request.thread_id)
         latest = thread.latest if thread else None
@@ -311,7 +311,7 @@ def copy_shows_no_interrupts(broken: FaultyDeployment) -> None:
 
 @fault("resuming-a-copy-reaches-the-original", breaks=["INTERRUPT-11", "INTERRUPT-12", "NESTED-09"])
 def resuming_a_copy_reaches_the_original(broken: FaultyDeployment) -> None:
-    @broken.wire.before(*BEGINNING, when=resuming)
+    @broken.wire.before(*RUN_STARTS, when=resuming)
     def reach(request: WireRequest) -> None:
         own = request.thread_id
         request.path = request.path.replace(own, source_of(broken.store, own) or own)
@@ -319,7 +319,7 @@ def resuming_a_copy_reaches_the_original(broken: FaultyDeployment) -> None:
 
 @fault("answer-to-a-copy-is-given-to-both", breaks=["INTERRUPT-12", "NESTED-09"])
 def answer_to_a_copy_is_given_to_both(broken: FaultyDeployment) -> None:
-    @broken.wire.after(*BEGINNING, when=resuming)
+    @broken.wire.after(*RUN_STARTS, when=resuming)
     def answer_both(request: WireRequest, answer: WireAnswer) -> None:
         source = source_of(broken.store, request.thread_id)
         if answer.ok and source is not None:
@@ -328,7 +328,7 @@ def answer_to_a_copy_is_given_to_both(broken: FaultyDeployment) -> None:
 
 @fault("original-forgets-its-question-with-its-copy", breaks=["INTERRUPT-12"])
 def original_forgets_its_question(broken: FaultyDeployment) -> None:
-    @broken.wire.after(*BEGINNING, when=where(resuming, of_graph("interrupter")))
+    @broken.wire.after(*RUN_STARTS, when=where(resuming, of_graph("interrupter")))
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
         thread = stored_thread(broken, source_of(broken.store, request.thread_id) or "")
         latest = thread.latest if thread else None
@@ -341,7 +341,7 @@ def original_forgets_its_question(broken: FaultyDeployment) -> None:
 
 @fault("copy-cannot-be-resumed", breaks=["INTERRUPT-11", "NESTED-09"])
 def copy_cannot_be_resumed(broken: FaultyDeployment) -> None:
-    @broken.wire.before(*BEGINNING, when=resuming)
+    @broken.wire.before(*RUN_STARTS, when=resuming)
     def refuse(request: WireRequest) -> WireAnswer | None:
         unknown = source_of(broken.store, request.thread_id) is not None
         return WireAnswer(404, b'{"detail": "no such thread"}') if unknown else None
@@ -350,12 +350,12 @@ def copy_cannot_be_resumed(broken: FaultyDeployment) -> None:
 # Before and after nodes
 
 fault("interrupt-before-is-ignored", breaks="INTERRUPT-13 INTERRUPT-20 INTERRUPT-21")(
-    ignoring("interrupt_before", *BEGINNING)
+    ignoring("interrupt_before", *RUN_STARTS)
 )
 
 fault("interrupt-before-stops-after-the-node", breaks="INTERRUPT-13 INTERRUPT-20 INTERRUPT-21")(
     change_request(
-        *BEGINNING,
+        *RUN_STARTS,
         to=lambda body: {
             **without(body, "interrupt_before"),
             "interrupt_after": body["interrupt_before"],
@@ -365,7 +365,7 @@ fault("interrupt-before-stops-after-the-node", breaks="INTERRUPT-13 INTERRUPT-20
 )
 
 fault("interrupt-after-is-ignored", breaks="INTERRUPT-14 INTERRUPT-20 INTERRUPT-21 INTERRUPT-22")(
-    ignoring("interrupt_after", *BEGINNING)
+    ignoring("interrupt_after", *RUN_STARTS)
 )
 
 fault(
@@ -373,7 +373,7 @@ fault(
     breaks="INTERRUPT-14 INTERRUPT-20 INTERRUPT-21 INTERRUPT-22",
 )(
     change_request(
-        *BEGINNING,
+        *RUN_STARTS,
         to=lambda body: {
             **without(body, "interrupt_after"),
             "interrupt_before": body["interrupt_after"],

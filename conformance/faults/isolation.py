@@ -122,7 +122,7 @@ def unknown_ids_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
             raise
 
 
-def reaching(operation: str, change: Callable[[FaultyDeployment, Any], Any]) -> Apply:
+def changing_other_threads(operation: str, change: Callable[[FaultyDeployment, Any], Any]) -> Apply:
     """Change every other thread as well, whenever this operation succeeds."""
 
     def apply(broken: FaultyDeployment) -> None:
@@ -147,14 +147,18 @@ fault(
     breaks=(
         "COPY-15 COPY-16 ISOLATE-02 ISOLATE-06 INTERRUPT-12 NESTED-09 SEQ-01 SEQ-02 CONDITION-15"
     ),
-)(reaching("run_wait", _touched))
+)(changing_other_threads("run_wait", _touched))
 fault("copying-moves-updated-at-of-every-thread", breaks=["ISOLATE-06", "SEQ-02", "SEQ-12"])(
-    reaching("copy", _touched)
+    changing_other_threads("copy", _touched)
 )
 fault(
     "updates-reach-the-metadata-of-every-thread",
     breaks=["ISOLATE-06", "UPDATE-12", "SEQ-01", "SEQ-02"],
-)(reaching("update", lambda _, thread: replace(thread, metadata={**thread.metadata, "x": 1})))
+)(
+    changing_other_threads(
+        "update", lambda _, thread: replace(thread, metadata={**thread.metadata, "x": 1})
+    )
+)
 
 
 @fault("deleting-empties-the-thread-made-before", breaks=["COPY-18", "ISOLATE-06"])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.http_changes import without
-from conformance.faults.kit.runs import BEGINNING, having, runs_on
+from conformance.faults.kit.runs import RUN_STARTS, having, runs_on
 from conformance.faults.kit.state import stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Run, Thread
@@ -35,7 +35,7 @@ def makes_anew(broken: FaultyDeployment) -> None:
 
 @fault("create-if-missing-is-a-conflict-where-the-thread-is-idle", breaks="RUN-21")
 def conflicts(broken: FaultyDeployment) -> None:
-    @broken.wire.before(*BEGINNING, when=having("if_not_exists", "create"))
+    @broken.wire.before(*RUN_STARTS, when=having("if_not_exists", "create"))
     def refuse(request: WireRequest) -> WireAnswer | None:
         known = runs_on(broken.store, request.thread_id)
         if not known or any(run.active for run in known):
@@ -45,7 +45,7 @@ def conflicts(broken: FaultyDeployment) -> None:
 
 @fault("create-if-missing-is-a-conflict-while-a-run-is-under-way", breaks="RUN-22")
 def conflicts_while_busy(broken: FaultyDeployment) -> None:
-    @broken.wire.before(*BEGINNING, when=having("if_not_exists", "create"))
+    @broken.wire.before(*RUN_STARTS, when=having("if_not_exists", "create"))
     def refuse(request: WireRequest) -> WireAnswer | None:
         if not any(run.active for run in runs_on(broken.store, request.thread_id)):
             return None
@@ -122,7 +122,7 @@ def is_run_no_more(broken: FaultyDeployment) -> None:
 
 @fault("a-run-after-a-failure-drops-its-input", breaks="RUN-26")
 def drops_input(broken: FaultyDeployment) -> None:
-    @broken.wire.before(*BEGINNING)
+    @broken.wire.before(*RUN_STARTS)
     def drop(request: WireRequest) -> None:
         if _has_failed(broken, request) and request.members.get("assistant_id") == "slow":
             request.body = {**request.members, "input": {"messages": []}}
@@ -139,7 +139,7 @@ def _meeting_known_messages(change: Callable[[dict[str, Any], Any], Any]) -> App
     """Replace each input message whose id the thread has by `change(message, the thread's one)`."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.wire.before(*BEGINNING)
+        @broken.wire.before(*RUN_STARTS)
         def alter(request: WireRequest) -> None:
             given = request.members.get("input")
             messages = given.get("messages") if isinstance(given, dict) else None

@@ -37,7 +37,7 @@ def _holding(broken: FaultyDeployment, operation: str) -> None:
         await _let_others_in(_FEW_TURNS)
 
 
-class _UnderWay:
+class _HeldRequests:
     """Requests of some operations: they are held, and counted by thread while in progress."""
 
     def __init__(self, broken: FaultyDeployment, *operations: str) -> None:
@@ -67,7 +67,7 @@ def _thread_of(request: WireRequest) -> str:
 
 @fault("get-during-an-update-shows-what-was-before-the-last-one", breaks=["LINEAR-01"])
 def get_during_an_update_is_stale(broken: FaultyDeployment) -> None:
-    under_way = _UnderWay(broken, "update")
+    held = _HeldRequests(broken, "update")
     former: dict[str, Thread] = {}
 
     @broken.wire.before("update")
@@ -77,19 +77,19 @@ def get_during_an_update_is_stale(broken: FaultyDeployment) -> None:
 
     @broken.wire.answers("get")
     def get(request: WireRequest, shown: Json) -> Json:
-        if not under_way.on(request) or _thread_of(request) not in former:
+        if not held.on(request) or _thread_of(request) not in former:
             return shown
         return {**shown, "metadata": former[_thread_of(request)].metadata}
 
 
 @fault("state-during-an-update-is-the-one-before-the-last", breaks=["LINEAR-02"])
 def state_during_an_update_is_stale(broken: FaultyDeployment) -> None:
-    under_way = _UnderWay(broken, "update_state")
+    held = _HeldRequests(broken, "update_state")
 
     @broken.wire.answers("state")
     def state(request: WireRequest, shown: Json) -> Json:
         thread = stored_thread(broken, request.thread_id)
-        if not under_way.on(request) or thread is None or len(thread.checkpoints) < 2:
+        if not held.on(request) or thread is None or len(thread.checkpoints) < 2:
             return shown
         return {**shown, "values": thread.checkpoints[-2].values}
 
@@ -161,7 +161,7 @@ def state_updates_work_on_what_they_read(broken: FaultyDeployment) -> None:
 
 @fault("get-shows-a-deleted-thread-while-another-is-created", breaks=["LINEAR-01"])
 def get_shows_a_deleted_thread(broken: FaultyDeployment) -> None:
-    under_way = _UnderWay(broken, "create")
+    held = _HeldRequests(broken, "create")
     deleted: dict[str, Json] = {}
 
     @broken.wire.before("delete")
@@ -171,7 +171,7 @@ def get_shows_a_deleted_thread(broken: FaultyDeployment) -> None:
 
     @broken.wire.after("get", status=404)
     def get(request: WireRequest, answer: WireAnswer) -> None:
-        if under_way.on(request) and _thread_of(request) in deleted:
+        if held.on(request) and _thread_of(request) in deleted:
             answer.status, answer.body = 200, deleted[_thread_of(request)]
 
 
@@ -180,7 +180,7 @@ def get_shows_a_deleted_thread(broken: FaultyDeployment) -> None:
 
 def _torn_at_once(broken: FaultyDeployment, tear: Callable[[Checkpoints], Checkpoints]) -> None:
     """Change by `tear` a copy of an updated thread, if another copy of it is in progress."""
-    under_way = _UnderWay(broken, "copy")
+    held = _HeldRequests(broken, "copy")
     updated: set[str] = set()
 
     @broken.wire.before("update_state")
@@ -190,7 +190,7 @@ def _torn_at_once(broken: FaultyDeployment, tear: Callable[[Checkpoints], Checkp
     @broken.override(Threads.copied_checkpoints)
     def copied_checkpoints(right: Any, source: Thread) -> Checkpoints:
         whole: Checkpoints = right(source)
-        alone = under_way.number[source.thread_id] < 2
+        alone = held.number[source.thread_id] < 2
         return whole if alone or source.thread_id not in updated else tear(whole)
 
 

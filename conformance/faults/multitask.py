@@ -9,15 +9,15 @@ from typing import Any
 from conformance.faults.cancel import made_by, show_interrupted
 from conformance.faults.kit.http_changes import change_answer, change_request
 from conformance.faults.kit.runs import (
-    BEGINNING,
+    RUN_STARTS,
     accepting,
+    advance_to_end,
     encode_events,
     events_in,
     found_run,
     having,
     ignoring,
     runs_on,
-    to_its_end,
 )
 from conformance.faults.kit.state import stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
@@ -31,7 +31,7 @@ _REJECTING = having("multitask_strategy", "reject")
 # Reject
 
 fault("reject-enqueues", breaks=["MULTITASK-01", "MULTITASK-08", "MULTITASK-13"])(
-    ignoring("multitask_strategy", *BEGINNING, when=_REJECTING)
+    ignoring("multitask_strategy", *RUN_STARTS, when=_REJECTING)
 )
 
 fault("rejection-is-answered-as-a-success", breaks=["MULTITASK-01", "MULTITASK-13"])(
@@ -41,7 +41,7 @@ fault("rejection-is-answered-as-a-success", breaks=["MULTITASK-01", "MULTITASK-1
 
 @fault("rejection-stops-the-first-run", breaks=["MULTITASK-02"])
 def rejection_stops_the_first_run(broken: FaultyDeployment) -> None:
-    @broken.wire.after(*BEGINNING, when=_REJECTING)
+    @broken.wire.after(*RUN_STARTS, when=_REJECTING)
     def stop(request: WireRequest, answer: WireAnswer) -> None:
         for run in runs_on(broken.store, request.thread_id):
             if answer.status == 409 and run.active:
@@ -58,7 +58,7 @@ def enqueued_run_overtakes(broken: FaultyDeployment) -> None:
         thread = stored_thread(broken, request.thread_id)
         if answer.ok and thread is not None and len(thread.runs) > 1:
             broken.store.records.keep(replace(thread, runs=(thread.runs[-1], *thread.runs[:-1])))
-            to_its_end(broken.store, request.thread_id, answer.body["run_id"])
+            advance_to_end(broken.store, request.thread_id, answer.body["run_id"])
 
 
 @fault("of-the-runs-that-wait-the-newest-begins-first", breaks=["MULTITASK-03"])
@@ -112,19 +112,19 @@ fault("strategy-is-shown-only-where-it-was-sent", breaks=["MULTITASK-04", "RUN-C
 
 @fault("interrupt-lets-the-first-run-end", breaks=["MULTITASK-05", "MULTITASK-09"])
 def interrupt_lets_the_first_run_end(broken: FaultyDeployment) -> None:
-    @broken.wire.before(*BEGINNING, when=having("multitask_strategy", "interrupt"))
+    @broken.wire.before(*RUN_STARTS, when=having("multitask_strategy", "interrupt"))
     def let(request: WireRequest) -> None:
         for run in runs_on(broken.store, request.thread_id):
-            to_its_end(broken.store, request.thread_id, run.run_id)
+            advance_to_end(broken.store, request.thread_id, run.run_id)
 
 
 @fault("interrupted-run-goes-on-under-cover", breaks=["MULTITASK-05", "MULTITASK-09"])
 def interrupted_run_goes_on_under_cover(broken: FaultyDeployment) -> None:
-    @broken.wire.before(*BEGINNING, when=having("multitask_strategy", "interrupt"))
+    @broken.wire.before(*RUN_STARTS, when=having("multitask_strategy", "interrupt"))
     def go_on(request: WireRequest) -> None:
         for run in runs_on(broken.store, request.thread_id):
             if run.active and run.started:
-                to_its_end(broken.store, request.thread_id, run.run_id)
+                advance_to_end(broken.store, request.thread_id, run.run_id)
                 show_interrupted(broken, request.thread_id, run.run_id)
 
 
@@ -145,7 +145,7 @@ def _taking_back(thread: Thread, stopped: Run, kept: int) -> Thread:
 
 @fault("interrupt-takes-back-what-the-first-run-did", breaks=["MULTITASK-06"])
 def interrupt_takes_back(broken: FaultyDeployment) -> None:
-    @broken.wire.before(*BEGINNING, when=having("multitask_strategy", "interrupt"))
+    @broken.wire.before(*RUN_STARTS, when=having("multitask_strategy", "interrupt"))
     def take_back(request: WireRequest) -> None:
         for run in runs_on(broken.store, request.thread_id):
             if run.active:
@@ -158,7 +158,7 @@ def interrupt_takes_back(broken: FaultyDeployment) -> None:
 
 fault("rollback-only-interrupts", breaks=["MULTITASK-07", "MULTITASK-11"])(
     change_request(
-        *BEGINNING,
+        *RUN_STARTS,
         to=lambda body: {**body, "multitask_strategy": "interrupt"},
         when=having("multitask_strategy", "rollback"),
     )
@@ -167,7 +167,7 @@ fault("rollback-only-interrupts", breaks=["MULTITASK-07", "MULTITASK-11"])(
 
 @fault("rollback-by-a-run-keeps-one-checkpoint", breaks=["MULTITASK-07"])
 def rollback_by_a_run_keeps_one_checkpoint(broken: FaultyDeployment) -> None:
-    @broken.wire.before(*BEGINNING, when=having("multitask_strategy", "rollback"))
+    @broken.wire.before(*RUN_STARTS, when=having("multitask_strategy", "rollback"))
     def keep_one(request: WireRequest) -> None:
         for run in runs_on(broken.store, request.thread_id):
             if run.active:
@@ -195,7 +195,7 @@ def run_rolled_back_is_kept(broken: FaultyDeployment) -> None:
 def run_rolled_back_is_still_listed(broken: FaultyDeployment) -> None:
     gone: dict[str, list[Json]] = {}
 
-    @broken.wire.before(*BEGINNING, when=having("multitask_strategy", "rollback"))
+    @broken.wire.before(*RUN_STARTS, when=having("multitask_strategy", "rollback"))
     def note(request: WireRequest) -> None:
         for run in runs_on(broken.store, request.thread_id):
             if run.active:
@@ -285,7 +285,7 @@ def _enqueuing(strategy: str) -> Apply:
     """Enqueue runs with that strategy if no active run of the thread has begun."""
 
     def apply(broken: FaultyDeployment) -> None:
-        @broken.wire.before(*BEGINNING, when=having("multitask_strategy", strategy))
+        @broken.wire.before(*RUN_STARTS, when=having("multitask_strategy", strategy))
         def enqueue(request: WireRequest) -> None:
             active = [run for run in runs_on(broken.store, request.thread_id) if run.active]
             if active and not any(run.started for run in active):

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from conformance.faults.kit.http_changes import change_answer, change_request, mapped, without
 from conformance.faults.kit.runs import (
-    BEGINNING,
+    RUN_STARTS,
     ignoring,
     of_graph,
     resuming,
@@ -262,7 +262,7 @@ def subgraph_asks_again_at_the_newest_checkpoint(broken: FaultyDeployment) -> No
 
 fault("answer-reaches-the-subgraph-in-capitals", breaks="NESTED-06 NESTED-09 NESTED-11 NESTED-12")(
     change_request(
-        *BEGINNING,
+        *RUN_STARTS,
         to=lambda body: {
             **body,
             "command": {**body["command"], "resume": str(body["command"]["resume"]).upper()},
@@ -295,7 +295,7 @@ def subgraph_of_a_copy_names_another_thread(broken: FaultyDeployment) -> None:
 
 @fault("subgraph-is-shared-with-its-copy", breaks=["NESTED-09"])
 def subgraph_is_shared_with_its_copy(broken: FaultyDeployment) -> None:
-    @broken.wire.after(*BEGINNING, when=_NESTED_ANSWER)
+    @broken.wire.after(*RUN_STARTS, when=_NESTED_ANSWER)
     def share(request: WireRequest, answer: WireAnswer) -> None:
         source = source_of(broken.store, request.thread_id)
         if answer.ok and source is not None:
@@ -305,7 +305,7 @@ def subgraph_is_shared_with_its_copy(broken: FaultyDeployment) -> None:
 # Streams
 
 fault("stream-never-tells-of-subgraphs", breaks=["NESTED-10"])(
-    ignoring("stream_subgraphs", *BEGINNING)
+    ignoring("stream_subgraphs", *RUN_STARTS)
 )
 
 fault("stream-always-tells-of-subgraphs", breaks=["NESTED-10"])(

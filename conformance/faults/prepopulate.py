@@ -10,7 +10,7 @@ from conformance.faults.kit.http_changes import (
     altered_by,
     change_request,
     prepopulates,
-    prepopulates_anew,
+    prepopulates_new_thread,
     refusing,
     without,
 )
@@ -57,7 +57,7 @@ def change_states(
     def apply(broken: FaultyDeployment) -> None:
         store = broken.store
 
-        @broken.wire.after("create", when=lambda each: prepopulates_anew(each) and when(each))
+        @broken.wire.after("create", when=lambda each: prepopulates_new_thread(each) and when(each))
         def keep(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.ok:
                 thread = store.records.thread(answer.body["thread_id"])

@@ -8,10 +8,10 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import (
     STATES,
-    asks_for_ten_or_fewer,
     change_shown,
     get_shows_status_of_finished,
     prepopulates,
+    requests_ten_or_fewer,
     without,
 )
 from conformance.faults.registry import Apply, FaultyDeployment, fault
@@ -140,7 +140,7 @@ fault(
     ),
 )(change_message_ids("get", "get"))
 fault("short-history-gives-messages-other-ids", breaks=["HISTORY-04", "SEQ-09"])(
-    change_message_ids("history", "history", when=asks_for_ten_or_fewer)
+    change_message_ids("history", "history", when=requests_ten_or_fewer)
 )
 fault("search-finds-nothing-by-graph", breaks=["PREPOP-19"])(
     lambda broken: broken.wire.answers("search", when=_filters_by_graph)(lambda _request, _: [])

@@ -14,8 +14,9 @@ from conformance.faults.kit.http_changes import (
     without,
 )
 from conformance.faults.kit.runs import (
-    BEGINNING,
+    RUN_STARTS,
     accepting,
+    advance_to_end,
     answering_without_effect,
     found_run,
     having,
@@ -24,7 +25,6 @@ from conformance.faults.kit.runs import (
     run_id_in,
     runs_on,
     taking_time,
-    to_its_end,
     where,
 )
 from conformance.faults.kit.state import stored_thread
@@ -166,7 +166,7 @@ def background_run_is_awaited(broken: FaultyDeployment) -> None:
     )
     def wait(request: WireRequest, answer: WireAnswer) -> None:
         if answer.ok:
-            to_its_end(broken.store, request.thread_id, answer.body["run_id"])
+            advance_to_end(broken.store, request.thread_id, answer.body["run_id"])
 
 
 @fault("slow-run-is-joined-too-early", breaks=["RUN-CONTROL-09"])
@@ -202,7 +202,7 @@ def _other_status(*operations: str, when: When = always) -> Apply:
     return with_status(422, *operations, instead_of=404, when=when)
 
 
-fault("run-of-an-unknown-thread-is-422", breaks=["RUN-CONTROL-18"])(_other_status(*BEGINNING))
+fault("run-of-an-unknown-thread-is-422", breaks=["RUN-CONTROL-18"])(_other_status(*RUN_STARTS))
 fault("joining-an-unknown-run-is-422", breaks=["RUN-CONTROL-19"])(_other_status("run_join"))
 fault("deleting-an-unknown-run-is-422", breaks=["RUN-CONTROL-20"])(_other_status("run_delete"))
 fault("deleting-an-unknown-run-is-204", breaks=["RUN-CONTROL-20"])(
@@ -242,11 +242,11 @@ def run_is_deleted_with_those_before_it(broken: FaultyDeployment) -> None:
 
 # Options of runs
 
-fault("metadata-of-a-run-is-dropped", breaks=["RUN-CONTROL-13"])(ignoring("metadata", *BEGINNING))
+fault("metadata-of-a-run-is-dropped", breaks=["RUN-CONTROL-13"])(ignoring("metadata", *RUN_STARTS))
 
 fault("metadata-of-a-run-is-flat", breaks=["RUN-CONTROL-13"])(
     change_request(
-        *BEGINNING,
+        *RUN_STARTS,
         to=lambda body: {
             **body,
             "metadata": {name: str(value) for name, value in body["metadata"].items()},
@@ -255,30 +255,30 @@ fault("metadata-of-a-run-is-flat", breaks=["RUN-CONTROL-13"])(
     )
 )
 
-fault("if-not-exists-is-ignored", breaks=["RUN-CONTROL-14"])(ignoring("if_not_exists", *BEGINNING))
+fault("if-not-exists-is-ignored", breaks=["RUN-CONTROL-14"])(ignoring("if_not_exists", *RUN_STARTS))
 
 
 @fault("thread-made-by-a-run-forgets-it", breaks=["RUN-CONTROL-14"])
 def thread_made_by_a_run_forgets_it(broken: FaultyDeployment) -> None:
-    @broken.wire.after(*BEGINNING, when=having("if_not_exists", "create"))
+    @broken.wire.after(*RUN_STARTS, when=having("if_not_exists", "create"))
     def forget(request: WireRequest, _answer: WireAnswer) -> None:
         thread = stored_thread(broken, request.thread_id)
         if thread is not None:
             broken.store.records.keep(replace(thread, checkpoints=()))
 
 
-fault("after-seconds-is-ignored", breaks=["RUN-CONTROL-15"])(ignoring("after_seconds", *BEGINNING))
+fault("after-seconds-is-ignored", breaks=["RUN-CONTROL-15"])(ignoring("after_seconds", *RUN_STARTS))
 
 fault("after-seconds-is-halved", breaks=["RUN-CONTROL-15"])(
     change_request(
-        *BEGINNING,
+        *RUN_STARTS,
         to=lambda body: {**body, "after_seconds": body["after_seconds"] / 2},
         when=lambda request: isinstance(request.members.get("after_seconds"), float),
     )
 )
 
 fault("run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16", "INTERRUPT-18"])(
-    ignoring("checkpoint", *BEGINNING)
+    ignoring("checkpoint", *RUN_STARTS)
 )
 fault("streamed-run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16", "INTERRUPT-18"])(
     ignoring("checkpoint", "run_stream")
@@ -287,7 +287,7 @@ fault("streamed-run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16", "INTERRUP
 
 @fault("run-starts-before-its-checkpoint", breaks="RUN-CONTROL-16 NESTED-12")
 def run_starts_before_its_checkpoint(broken: FaultyDeployment) -> None:
-    @broken.wire.before(*BEGINNING, when=having("checkpoint"))
+    @broken.wire.before(*RUN_STARTS, when=having("checkpoint"))
     def earlier(request: WireRequest) -> None:
         body = request.body
         thread = stored_thread(broken, request.thread_id)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.http_changes import change_shown, refusing, with_status, without
-from conformance.faults.kit.runs import BEGINNING, taking_time
+from conformance.faults.kit.runs import RUN_STARTS, taking_time
 from conformance.faults.kit.state import stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.assistants import Assistants
@@ -18,7 +18,7 @@ from conformance.model.runs import Runs
 from conformance.reference.wire import WireAnswer, WireRequest
 
 #: The operations that may start the first run of a thread.
-_RUNNING = frozenset({*BEGINNING, "cron_create"}) | {
+_RUNNING = frozenset({*RUN_STARTS, "cron_create"}) | {
     f"stateless_{way}" for way in ("background", "wait", "stream", "batch")
 }
 
@@ -172,7 +172,7 @@ def taking_later_input(change: Callable[[Any, Any], Any], *ways: str) -> Apply:
         def with_input(request: WireRequest) -> bool:
             return isinstance(request.members.get("input"), dict) and not taking_time(request)
 
-        @broken.wire.before(*(ways or BEGINNING), when=with_input)
+        @broken.wire.before(*(ways or RUN_STARTS), when=with_input)
         def alter(request: WireRequest) -> None:
             given = request.members["input"]
             thread = stored_thread(broken, request.thread_id)

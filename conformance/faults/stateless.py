@@ -133,7 +133,7 @@ fault("stateless-stream-has-no-values", breaks=["STATELESS-05"])(
 )
 
 
-def _is_right(body: Any) -> bool:
+def _is_valid(body: Any) -> bool:
     """Return whether a body matches the published schema; others are refused, correctly."""
     return isinstance(body, dict) and not violations("run_create_stateless", body)
 
@@ -142,7 +142,7 @@ def _is_right(body: Any) -> bool:
 def batch_begins_only_its_first_run(broken: FaultyDeployment) -> None:
     @broken.wire.before("stateless_batch")
     def cut(request: WireRequest) -> None:
-        if isinstance(request.body, list) and all(map(_is_right, request.body)):
+        if isinstance(request.body, list) and all(map(_is_valid, request.body)):
             request.body = request.body[:1]
 
 
@@ -159,7 +159,7 @@ def _members_of_batches(change: Callable[[list[Json]], list[Json]], member: str)
         def replace_members(request: WireRequest) -> None:
             bodies = request.body
             if isinstance(bodies, list) and all(
-                _is_right(each) and member in each for each in bodies
+                _is_valid(each) and member in each for each in bodies
             ):
                 changed = change([each[member] for each in bodies])
                 request.body = [
@@ -184,7 +184,7 @@ fault("batch-shifts-its-inputs-by-one", breaks=["STATELESS-11"])(
 
 
 fault("unknown-assistant-is-null", breaks=["STATELESS-07"])(
-    accepting("stateless_wait", None, when=lambda request: _is_right(request.members))
+    accepting("stateless_wait", None, when=lambda request: _is_valid(request.members))
 )
 
 
@@ -193,5 +193,5 @@ def unknown_assistant_is_the_first(broken: FaultyDeployment) -> None:
     @broken.wire.before(*_WAYS)
     def choose(request: WireRequest) -> None:
         body = request.members
-        if _is_right(body) and body["assistant_id"] not in broken.store.assistants.graphs:
+        if _is_valid(body) and body["assistant_id"] not in broken.store.assistants.graphs:
             request.body = {**body, "assistant_id": "agent"}

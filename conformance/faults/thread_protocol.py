@@ -191,7 +191,7 @@ fault("events-are-numbered-backwards", breaks=["THREAD-STREAM-24"])(
 )
 
 
-def _asked_for(
+def _selecting(
     decide: Callable[[ProtocolEvent, JsonObject, bool], bool],
 ) -> Apply:
     """Let `decide(event, request, right decision)` decide which events a request selects."""
@@ -204,12 +204,12 @@ def _asked_for(
     return apply
 
 
-fault("channels-are-ignored", breaks=["THREAD-STREAM-25"])(_asked_for(lambda *_: True))
+fault("channels-are-ignored", breaks=["THREAD-STREAM-25"])(_selecting(lambda *_: True))
 fault("lifecycle-comes-with-every-channel", breaks=["THREAD-STREAM-25"])(
-    _asked_for(lambda event, _, right: right or event.channel == "lifecycle")
+    _selecting(lambda event, _, right: right or event.channel == "lifecycle")
 )
 fault("lifecycle-alone-has-no-events", breaks=["THREAD-STREAM-25"])(
-    _asked_for(
+    _selecting(
         lambda event, asked, right: (
             right and (event.channel != "lifecycle" or len(asked["channels"]) > 1)
         )
@@ -242,7 +242,7 @@ fault("since-leaves-out-the-next-event", breaks=["THREAD-STREAM-26"])(
 
 @fault("replayed-events-are-of-values-alone", breaks=["THREAD-STREAM-26"])
 def replayed_are_of_values_alone(broken: FaultyDeployment) -> None:
-    _asked_for(
+    _selecting(
         lambda event, asked, right: right and ("since" not in asked or event.channel == "values")
     )(broken)
 
@@ -301,7 +301,7 @@ def interrupts_under_another_id(broken: FaultyDeployment) -> None:
         right(thread_id, method, {**data, "interrupt_id": "0"} if asked else data, namespace)
 
 
-def _telling(
+def _changing_run_events(
     to: Callable[[Sequence[RunEvent]], Sequence[RunEvent]], when: Callable[[Run], bool]
 ) -> Apply:
     """Add `to(events)` in place of the events of each step of runs that satisfy `when`."""
@@ -317,7 +317,7 @@ def _telling(
 
 
 fault("run-that-resumes-is-not-told-as-values", breaks=["THREAD-STREAM-29"])(
-    _telling(
+    _changing_run_events(
         lambda events: [each for each in events if each.event != "values"],
         lambda run: bool(run.kwargs.get("command")),
     )
@@ -333,10 +333,10 @@ def _first_values_again(events: Sequence[RunEvent]) -> Iterator[RunEvent]:
 
 
 fault("last-values-of-the-protocol-are-the-first", breaks=["THREAD-STREAM-30"])(
-    _telling(lambda events: [*_first_values_again(events)], lambda _: True)
+    _changing_run_events(lambda events: [*_first_values_again(events)], lambda _: True)
 )
 fault("messages-of-the-protocol-have-no-ids", breaks=["THREAD-STREAM-30"])(
-    _telling(
+    _changing_run_events(
         lambda events: [
             replace(
                 each,

@@ -28,7 +28,7 @@ def _is_slow(run: Run) -> bool:
     return run.graph_id == "slow" and not _is_resumable(run)
 
 
-def _telling(to: Callable[[Events], Events], when: OfRun) -> Apply:
+def _changing_run_events(to: Callable[[Events], Events], when: OfRun) -> Apply:
     """Add `to(events)` to the stream of a thread for each step of runs that satisfy `when`."""
 
     def apply(broken: FaultyDeployment) -> None:
@@ -128,13 +128,13 @@ def every_second_run_is_told_late(broken: FaultyDeployment) -> None:
 # The runs' own streams
 
 fault("first-update-of-a-run-is-not-told-to-its-thread", breaks=["THREAD-STREAM-03"])(
-    _telling(
+    _changing_run_events(
         lambda events: [each for each in events if "first_half" not in str(each.data)[:20]],
         _is_slow,
     )
 )
 fault("updates-of-a-run-are-told-to-its-thread-twice", breaks=["THREAD-STREAM-03"])(
-    _telling(
+    _changing_run_events(
         lambda events: [
             one for each in events for one in (each,) * (2 if each.event == "updates" else 1)
         ],
@@ -142,10 +142,10 @@ fault("updates-of-a-run-are-told-to-its-thread-twice", breaks=["THREAD-STREAM-03
     )
 )
 fault("events-of-a-step-are-told-to-the-thread-backwards", breaks=["THREAD-STREAM-03"])(
-    _telling(lambda events: events[::-1], _is_slow)
+    _changing_run_events(lambda events: events[::-1], _is_slow)
 )
 fault("updates-are-told-to-the-thread-without-their-values", breaks=["THREAD-STREAM-03"])(
-    _telling(
+    _changing_run_events(
         lambda events: [
             replace(each, data=dict.fromkeys(each.data)) if each.event == "updates" else each
             for each in events
@@ -155,10 +155,10 @@ fault("updates-are-told-to-the-thread-without-their-values", breaks=["THREAD-STR
 )
 
 fault("tasks-of-a-run-are-not-told-to-its-thread", breaks=["THREAD-STREAM-03"])(
-    _telling(_not("tasks"), lambda _: True)
+    _changing_run_events(_not("tasks"), lambda _: True)
 )
 fault("checkpoints-of-a-run-are-told-to-its-thread-without-their-data", breaks="THREAD-STREAM-03")(
-    _telling(
+    _changing_run_events(
         lambda events: [
             replace(each, data={}) if each.event == "checkpoints" else each for each in events
         ],
@@ -167,7 +167,7 @@ fault("checkpoints-of-a-run-are-told-to-its-thread-without-their-data", breaks="
 )
 
 
-def _asked_for(*modes: str) -> When:
+def _last_mode_is(*modes: str) -> When:
     """Select streams whose last parameter `stream_modes` is one of these."""
     return lambda request: request.query.get("stream_modes") in modes
 
@@ -186,7 +186,7 @@ def _shown(change: Callable[[str, Any], bool], when: When) -> Apply:
 
 
 fault("run-modes-are-values-alone", breaks=["THREAD-STREAM-03"])(
-    _shown(lambda name, _: name != "updates", _asked_for("run_modes"))
+    _shown(lambda name, _: name != "updates", _last_mode_is("run_modes"))
 )
 
 
@@ -235,7 +235,7 @@ def told_at_their_end(broken: FaultyDeployment) -> None:
 
 
 fault("run-under-way-is-told-by-its-metadata-alone", breaks=["THREAD-STREAM-05"])(
-    _telling(_not("values", "updates"), lambda run: bool(_seconds(run)))
+    _changing_run_events(_not("values", "updates"), lambda run: bool(_seconds(run)))
 )
 
 
@@ -464,15 +464,15 @@ def two_events_share_an_id(broken: FaultyDeployment) -> None:
 # Interrupts
 
 fault("interrupt-is-not-told-to-its-thread", breaks=["THREAD-STREAM-13"])(
-    _telling(
+    _changing_run_events(
         lambda events: [each for each in events if INTERRUPT not in str(each.data)], lambda _: True
     )
 )
 fault("run-that-resumes-is-not-told-to-its-thread", breaks=["THREAD-STREAM-13"])(
-    _telling(lambda _: [], lambda run: bool(run.kwargs.get("command")))
+    _changing_run_events(lambda _: [], lambda run: bool(run.kwargs.get("command")))
 )
 fault("run-that-resumes-is-told-in-its-values-alone", breaks=["THREAD-STREAM-13"])(
-    _telling(_not("updates"), lambda run: bool(run.kwargs.get("command")))
+    _changing_run_events(_not("updates"), lambda run: bool(run.kwargs.get("command")))
 )
 
 
@@ -501,10 +501,10 @@ fault("runs-are-told-to-the-thread-made-before", breaks=["THREAD-STREAM-14"])(
 # Failures
 
 fault("failure-is-not-told-to-its-thread", breaks=["THREAD-STREAM-15"])(
-    _telling(_not("error"), lambda _: True)
+    _changing_run_events(_not("error"), lambda _: True)
 )
 fault("failure-is-told-to-its-thread-without-a-reason", breaks=["THREAD-STREAM-15"])(
-    _telling(
+    _changing_run_events(
         lambda events: [
             replace(each, data={}) if each.event == "error" else each for each in events
         ],

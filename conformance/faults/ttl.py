@@ -16,7 +16,7 @@ from conformance.faults.kit.http_changes import (
     refusing,
     without,
 )
-from conformance.faults.kit.search import naming
+from conformance.faults.kit.runs import having
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Ttl
 from conformance.model.ids_and_times import JsonObject, timestamp
@@ -92,12 +92,12 @@ fault("update-with-ttl-alone-is-500", breaks=["TTL-06"])(
 )
 
 
-fault("creation-with-ttl-is-refused", breaks=["TTL-05"])(refusing("create", naming("ttl")))
+fault("creation-with-ttl-is-refused", breaks=["TTL-05"])(refusing("create", having("ttl")))
 
 
 @fault("thread-with-ttl-is-not-kept", breaks=["TTL-01", "TTL-05"])
 def not_kept(broken: FaultyDeployment) -> None:
-    @broken.wire.answers("create", when=naming("ttl"))
+    @broken.wire.answers("create", when=having("ttl"))
     def gone(_: WireRequest, made: Json) -> Json:
         broken.store.threads.delete(made["thread_id"])
         return made

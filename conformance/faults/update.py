@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import change_shown, mapped, refusing, with_status
 from conformance.faults.kit.search import by_dots
-from conformance.faults.kit.state import afterwards, begin_with, stored_thread, with_latest
+from conformance.faults.kit.state import afterwards, at_first_request, stored_thread, with_latest
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.ids_and_times import JsonObject
 from conformance.model.threads import Threads
@@ -174,7 +174,7 @@ def get_is_behind(broken: FaultyDeployment) -> None:
             # Only once: the next request gets the new metadata.
             return {**thread, "metadata": behind.pop(request.thread_id, thread["metadata"])}
 
-    begin_with(UPDATE, then)(broken)
+    at_first_request(UPDATE, then)(broken)
 
 
 @fault(
@@ -276,7 +276,7 @@ def _shared(source: bool, copy: bool) -> Apply:
                         metadata = {**thread.metadata, **_metadata(request)}
                         broken.store.records.keep(replace(thread, metadata=metadata))
 
-        begin_with("copy", then)(broken)
+        at_first_request("copy", then)(broken)
 
     return apply
 

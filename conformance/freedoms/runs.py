@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from conformance.faults.kit.http_changes import change_shown
-from conformance.faults.kit.runs import BEGINNING, having, run_id_in, runs_on
+from conformance.faults.kit.runs import RUN_STARTS, having, run_id_in, runs_on
 from conformance.freedoms.kit import RUNS
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
@@ -288,7 +288,7 @@ def runs_are_listed_by_their_last_sign(altered: Altered) -> None:
     profile="full",
 )
 def reject_looks_at_runs_under_way_alone(altered: Altered) -> None:
-    @altered.wire.before(*BEGINNING, when=having("multitask_strategy", "reject"))
+    @altered.wire.before(*RUN_STARTS, when=having("multitask_strategy", "reject"))
     def accept(request: WireRequest) -> None:
         active = [run for run in runs_on(altered.store, request.thread_id) if run.active]
         if active and not any(run.started for run in active):

@@ -30,9 +30,7 @@ def thread_protocol_routes(store: ThreadStore, driver: RunDriver) -> list[Route]
         if body is None:
             return answer(_error(None, "invalid_argument", "send an id and a method"), 400)
         try:
-            run = store.thread_protocol.execute(
-                thread_id, body["method"], body.get("params") or {}
-            )
+            run = store.thread_protocol.execute(thread_id, body["method"], body.get("params") or {})
         except CommandError as refused:
             return answer(_error(body["id"], refused.code, str(refused)))
         seq = store.thread_protocol.next_seq(thread_id) - 1

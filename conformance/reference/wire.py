@@ -185,7 +185,9 @@ class Wire:
         statuses = any_status if status is None else status.__eq__
 
         def register(act: After) -> After:
-            self.rules_after.append(Rule(frozenset(operations), when, act, statuses, rewrites_bytes))
+            self.rules_after.append(
+                Rule(frozenset(operations), when, act, statuses, rewrites_bytes)
+            )
             return act
 
         return register

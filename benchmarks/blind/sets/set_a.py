@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.blind.registry import blind
 from conformance.faults.kit.http_changes import HISTORIES, STATES, copies_of, each_shown, without
 from conformance.faults.kit.runs import (
-    BEGINNING,
+    RUN_STARTS,
     command_of,
     encode_events,
     events_in,
@@ -816,7 +816,7 @@ def run_from_checkpoint_without_input_restarts(deployment: Altered) -> None:
         command = request.members.get("command")
         return _names_checkpoint(request) and not _has_input(request) and not command
 
-    @deployment.wire.before(*BEGINNING, when=concerned)
+    @deployment.wire.before(*RUN_STARTS, when=concerned)
     def restart(request: WireRequest) -> None:
         request.body = {**request.members, "input": {}}
 
@@ -842,7 +842,7 @@ def run_stream_with_input_ignores_checkpoint(deployment: Altered) -> None:
 def run_after_failure_is_refused(deployment: Altered) -> None:
     """A thread whose last run failed accepts no further run: 409."""
 
-    @deployment.wire.before(*BEGINNING)
+    @deployment.wire.before(*RUN_STARTS)
     def refuse(request: WireRequest) -> WireAnswer | None:
         thread = stored_thread(deployment, request.thread_id)
         if thread is None or thread.status != "error":
@@ -922,7 +922,7 @@ def run_with_nul_in_values_is_error(deployment: Altered) -> None:
 def run_appends_message_of_known_id(deployment: Altered) -> None:
     """An input message with the id of one of the thread is appended, not put in its place."""
 
-    @deployment.wire.before(*BEGINNING, when=_has_input)
+    @deployment.wire.before(*RUN_STARTS, when=_has_input)
     def forget_ids(request: WireRequest) -> None:
         thread = stored_thread(deployment, request.thread_id)
         given = request.members["input"]
@@ -1114,7 +1114,7 @@ def resume_loses_update(deployment: Altered) -> None:
     """Of a command with resume and update only resume is carried out."""
 
     @deployment.wire.before(
-        *BEGINNING, when=lambda request: {"resume", "update"} <= {*command_of(request)}
+        *RUN_STARTS, when=lambda request: {"resume", "update"} <= {*command_of(request)}
     )
     def lose(request: WireRequest) -> None:
         command = without(command_of(request), "update")
@@ -1129,7 +1129,7 @@ def goto_is_lost_beside_update(deployment: Altered) -> None:
     """Of a command with goto and update only update is carried out."""
 
     @deployment.wire.before(
-        *BEGINNING, when=lambda request: {"goto", "update"} <= {*command_of(request)}
+        *RUN_STARTS, when=lambda request: {"goto", "update"} <= {*command_of(request)}
     )
     def lose(request: WireRequest) -> None:
         request.body = {**request.members, "command": without(command_of(request), "goto")}
@@ -1186,7 +1186,7 @@ def resume_at_checkpoint_in_subgraph_asks_again(deployment: Altered) -> None:
     def concerned(request: WireRequest) -> bool:
         return _names_checkpoint(request) and "resume" in command_of(request)
 
-    @deployment.wire.before(*BEGINNING, when=concerned)
+    @deployment.wire.before(*RUN_STARTS, when=concerned)
     def lose(request: WireRequest) -> None:
         thread = stored_thread(deployment, request.thread_id)
         latest = thread.latest if thread else None
@@ -1201,7 +1201,7 @@ def resume_at_checkpoint_in_subgraph_asks_again(deployment: Altered) -> None:
 def continued_run_passes_breakpoints(deployment: Altered) -> None:
     """A run that continues after a breakpoint ignores interrupt_before."""
 
-    @deployment.wire.before(*BEGINNING, when=lambda request: not _has_input(request))
+    @deployment.wire.before(*RUN_STARTS, when=lambda request: not _has_input(request))
     def ignore(request: WireRequest) -> None:
         if "interrupt_before" in request.members and "command" not in request.members:
             request.body = without(request.members, "interrupt_before")
@@ -1310,7 +1310,7 @@ def reject_overlooks_pending_run(deployment: Altered) -> None:
     def concerned(request: WireRequest) -> bool:
         return request.members.get("multitask_strategy") == "reject"
 
-    @deployment.wire.before(*BEGINNING, when=concerned)
+    @deployment.wire.before(*RUN_STARTS, when=concerned)
     def overlook(request: WireRequest) -> None:
         active = [run for run in runs_on(deployment.store, request.thread_id) if run.active]
         if active and all(run.status == "pending" for run in active):

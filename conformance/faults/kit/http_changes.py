@@ -129,7 +129,7 @@ def altered_by(change: Callable[[Members], Members]) -> When:
     return lambda request: not same_json(request.members, change(request.members))
 
 
-def asks_for_ten_or_fewer(request: WireRequest) -> bool:
+def requests_ten_or_fewer(request: WireRequest) -> bool:
     """Return whether a GET requests a page of at most ten states."""
     limit = request.query.get("limit", "10")
     return limit.isdigit() and int(limit) <= 10
@@ -140,7 +140,7 @@ def prepopulates(request: WireRequest) -> bool:
     return isinstance(request.members.get("supersteps"), list)
 
 
-def prepopulates_anew(request: WireRequest) -> bool:
+def prepopulates_new_thread(request: WireRequest) -> bool:
     """Return whether a create request has supersteps and does not accept an existing thread."""
     return prepopulates(request) and request.members.get("if_exists") != "do_nothing"
 

@@ -21,7 +21,7 @@ from conformance.reference.wire import (
 )
 
 #: Operations that start a run on a thread.
-BEGINNING = ("run_wait", "run_stream", "run_background")
+RUN_STARTS = ("run_wait", "run_stream", "run_background")
 #: One event of a stream: its id, its name, its data.
 Event = tuple[str, str, Json]
 
@@ -102,7 +102,7 @@ def source_of(store: ThreadStore, thread_id: str) -> str | None:
     return None
 
 
-def to_its_end(store: ThreadStore, thread_id: str, run_id: str) -> None:
+def advance_to_end(store: ThreadStore, thread_id: str, run_id: str) -> None:
     """Advance a thread without waiting until that run has ended."""
     while any(run.run_id == run_id and run.active for run in runs_on(store, thread_id)):
         store.executor.advance(thread_id)

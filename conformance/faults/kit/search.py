@@ -60,11 +60,6 @@ def comparing(
     return matching(matches)
 
 
-def naming(member: str) -> When:
-    """Select requests whose body has this member."""
-    return lambda request: member in request.members
-
-
 def without_filter_by_metadata(body: dict[str, Any]) -> dict[str, Any]:
     """Return the body of a search or count with only the metadata that mark a run's threads."""
     metadata = body.get("metadata")

@@ -82,7 +82,7 @@ def afterwards(change: ChangeThread, operation: str, when: When = always) -> App
     return apply
 
 
-def begin_with(operation: str, then: Callable[[], None]) -> Apply:
+def at_first_request(operation: str, then: Callable[[], None]) -> Apply:
     """Call `then` at the first request of an operation; until then nothing is altered."""
 
     def apply(broken: FaultyDeployment) -> None:

@@ -20,7 +20,7 @@ from conformance.reference.wire import Json, WireRequest
 # Interrupts in outputs
 
 
-def _asked(change: Callable[[list[Json]], Json], *operations: str) -> Apply:
+def _interrupts_in_output(change: Callable[[list[Json]], Json], *operations: str) -> Apply:
     """Change the interrupts in the output of a run."""
     return change_answer(
         *operations,
@@ -37,10 +37,10 @@ for name, operation, broken_id in (
     ("joined", "run_join", "INTERRUPT-24"),
 ):
     fault(f"question-of-a-{name}-run-is-left-out", breaks=broken_id)(
-        _asked(lambda _: [], operation)
+        _interrupts_in_output(lambda _: [], operation)
     )
     fault(f"question-of-a-{name}-run-has-no-value", breaks=broken_id)(
-        _asked(lambda asked: [without(each, "value") for each in asked], operation)
+        _interrupts_in_output(lambda asked: [without(each, "value") for each in asked], operation)
     )
 
 
@@ -85,7 +85,7 @@ fault("text-in-a-stateless-run-is-taken-for-a-question", breaks="INTERRUPT-25")(
 # Unusual resume values
 
 
-def _answering(change: Callable[[ResumeValue, Checkpoint], ResumeValue | None]) -> Apply:
+def _resuming_with(change: Callable[[ResumeValue, Checkpoint], ResumeValue | None]) -> Apply:
     """Change the resume value of a run at a checkpoint, if it has one."""
 
     def apply(broken: FaultyDeployment) -> None:
@@ -104,13 +104,13 @@ def _is_scalar(answer: ResumeValue, *values: object) -> bool:
 
 
 fault("answer-that-is-zero-or-false-is-none", breaks="INTERRUPT-05")(
-    _answering(lambda answer, _: None if _is_scalar(answer, 0, False) else answer)
+    _resuming_with(lambda answer, _: None if _is_scalar(answer, 0, False) else answer)
 )
 fault("answer-that-is-an-empty-text-is-none", breaks="INTERRUPT-05")(
-    _answering(lambda answer, _: None if _is_scalar(answer, "") else answer)
+    _resuming_with(lambda answer, _: None if _is_scalar(answer, "") else answer)
 )
 fault("answer-that-is-false-arrives-as-true", breaks="INTERRUPT-05")(
-    _answering(lambda answer, _: ResumeValue(True) if _is_scalar(answer, False) else answer)
+    _resuming_with(lambda answer, _: ResumeValue(True) if _is_scalar(answer, False) else answer)
 )
 
 
@@ -122,10 +122,10 @@ def _looks_like_ids(answer: ResumeValue) -> bool:
 
 
 fault("object-whose-keys-look-like-ids-reaches-nobody", breaks="INTERRUPT-27")(
-    _answering(lambda answer, _: None if _looks_like_ids(answer) else answer)
+    _resuming_with(lambda answer, _: None if _looks_like_ids(answer) else answer)
 )
 fault("object-whose-keys-look-like-ids-arrives-as-its-first-value", breaks="INTERRUPT-27")(
-    _answering(
+    _resuming_with(
         lambda answer, _: (
             ResumeValue(next(iter(answer.value.values()))) if _looks_like_ids(answer) else answer
         )
@@ -181,7 +181,7 @@ def _answers(answer: ResumeValue) -> dict[str, Any]:
 
 
 fault("answers-by-several-ids-are-the-first-of-them", breaks="INTERRUPT-28")(
-    _answering(
+    _resuming_with(
         lambda answer, _: (
             ResumeValue(next(iter(_answers(answer).values())))
             if len(_answers(answer)) > 1
@@ -190,7 +190,7 @@ fault("answers-by-several-ids-are-the-first-of-them", breaks="INTERRUPT-28")(
     )
 )
 fault("answers-by-several-ids-reach-the-first-question", breaks="INTERRUPT-28")(
-    _answering(
+    _resuming_with(
         lambda answer, _: (
             ResumeValue(None, dict([next(iter(_answers(answer).items()))]))
             if len(_answers(answer)) > 1
@@ -205,7 +205,7 @@ def _asking(here: Checkpoint) -> int:
 
 
 fault("answer-to-one-question-answers-all", breaks="INTERRUPT-29")(
-    _answering(
+    _resuming_with(
         lambda answer, here: (
             ResumeValue(next(iter(_answers(answer).values())))
             if len(_answers(answer)) == 1 and _asking(here) > 1
