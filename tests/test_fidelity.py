@@ -14,7 +14,13 @@ from conformance.model.entities import Checkpoint, Thread
 from conformance.model.search import Searches
 from conformance.model.threads import Threads
 from conformance.selftest import fidelity
-from conformance.selftest.fidelity import Listed, ListError, Outcome, compare, read_differences
+from conformance.selftest.fidelity import (
+    KnownDifference,
+    ListError,
+    Outcome,
+    compare,
+    read_differences,
+)
 from conformance.selftest.fidelity_steps import sequences, shorter
 from tests.conftest import served, threads_of
 from tests.store_variants import store_of
@@ -39,7 +45,7 @@ class DropsUpdates(Threads):
 
 
 def outcome_of(
-    parts: tuple[type, ...], settings_for: MakeSettings, reference: str, *listed: Listed
+    parts: tuple[type, ...], settings_for: MakeSettings, reference: str, *listed: KnownDifference
 ) -> Outcome:
     with served(store_of(*parts)) as url:
         outcome = compare(reference, settings_for(url), NUMBER, listed)
@@ -75,8 +81,8 @@ def test_what_is_not_listed_is_told_in_its_shortest_form(
 
 @pytest.mark.slow
 def test_what_is_listed_is_counted(reference: str, settings_for: MakeSettings) -> None:
-    known = Listed(("count",), "$.body: expected *", requirement="COUNT-01")
-    other = Listed(("get",), "$.body.status: *", freedom="none")
+    known = KnownDifference(("count",), "$.body: expected *", requirement="COUNT-01")
+    other = KnownDifference(("get",), "$.body.status: *", freedom="none")
     outcome = outcome_of((CountsOneTooMany,), settings_for, reference, known, other)
     assert outcome.unlisted == ()
     assert outcome.occurred[known] > 0
@@ -85,7 +91,7 @@ def test_what_is_listed_is_counted(reference: str, settings_for: MakeSettings) -
 
 @pytest.mark.slow
 def test_a_pattern_covers_only_what_it_says(reference: str, settings_for: MakeSettings) -> None:
-    other = Listed(("search",), "$.body: expected *", requirement="COUNT-01")
+    other = KnownDifference(("search",), "$.body: expected *", requirement="COUNT-01")
     outcome = outcome_of((CountsOneTooMany,), settings_for, reference, other)
     assert [each.step.operation for each in outcome.unlisted][:1] == ["count"]
     assert outcome.stale == (other,)
@@ -101,8 +107,8 @@ def test_an_answer_of_5xx_is_a_difference(reference: str, settings_for: MakeSett
 def test_a_sequence_ends_where_the_threads_are_not_alike(
     reference: str, settings_for: MakeSettings
 ) -> None:
-    ends = Listed(("copy",), "$.body*", requirement="COPY-03", ends=True)
-    goes_on = Listed(("copy",), "$.body*", requirement="COPY-03")
+    ends = KnownDifference(("copy",), "$.body*", requirement="COPY-03", ends=True)
+    goes_on = KnownDifference(("copy",), "$.body*", requirement="COPY-03")
     shown = [
         outcome_of((CopyIsRenamed,), settings_for, reference, each).compared
         for each in (ends, goes_on)

@@ -74,7 +74,7 @@ def graph_has_a_node_before_its_model(altered: Altered) -> None:
     )
 
 
-class _LookingAtItsState(Graph):
+class _ConditionalEntry(Graph):
     """A graph with a conditional edge at its entry, which depends on the number of messages.
 
     With fewer than two messages the edge skips the node `prepare`.
@@ -99,7 +99,7 @@ def edges_look_at_the_whole_state(altered: Altered) -> None:
     nodes = {"prepare": Node(run=lambda _: {}), "call_model": Node(run=call_model)}
     channels = altered.store.assistants.graphs["agent"].channels
     made = chain("agent", channels, **nodes)
-    _offers(altered, _LookingAtItsState(made.graph_id, made.channels, made.nodes))
+    _offers(altered, _ConditionalEntry(made.graph_id, made.channels, made.nodes))
 
 
 @freedom(

@@ -132,19 +132,20 @@ def change_every_object(
     return apply
 
 
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
-def is_moment(name: str, value: Json) -> bool:
+def is_timestamp(name: str, value: Json) -> bool:
     """Return whether a member holds a timestamp."""
     named = name.endswith("_at") or name in ("timestamp", "next_run_date", "end_time")
-    return named and isinstance(value, str) and bool(_MOMENT.match(value))
+    return named and isinstance(value, str) and bool(_TIMESTAMP.match(value))
 
 
 def times_as(write: Callable[[str], str]) -> Apply:
     """Replace every timestamp by `write(text)`."""
     return change_every_object(
         lambda each: {
-            name: write(value) if is_moment(name, value) else value for name, value in each.items()
+            name: write(value) if is_timestamp(name, value) else value
+            for name, value in each.items()
         }
     )

@@ -60,7 +60,7 @@ class Freedom:
         """Return whether a requirement may become undecided under this freedom."""
         return _matches_any(requirement, self.may_block)
 
-    def breaks_also(self, requirement: str) -> bool:
+    def breaks_requirement(self, requirement: str) -> bool:
         """Return whether the freedom breaks the requirement, which is then of a wider profile."""
         return _matches_any(requirement, self.breaks)
 

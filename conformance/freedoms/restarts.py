@@ -14,7 +14,7 @@ from conformance.reference.altered import Altered, Apply
 _NO_SOURCE = "No source says what becomes of a run that was under way at a restart."
 
 
-def _run_under_way(change: Callable[[Run, str], Run]) -> Apply:
+def _active_run_becomes(change: Callable[[Run, str], Run]) -> Apply:
     """Return a freedom that replaces each active run by `change(run, time of the restart)`."""
 
     def apply(altered: Altered) -> None:
@@ -38,7 +38,7 @@ freedom(
     choice="runs at a restart",
     profile="full",
 )(
-    _run_under_way(
+    _active_run_becomes(
         lambda run, now: replace(
             run,
             status="error",
@@ -52,14 +52,14 @@ freedom(
     allowed_by=_NO_SOURCE,
     choice="runs at a restart",
     profile="full",
-)(_run_under_way(lambda run, now: replace(run, status="interrupted", updated_at=now)))
+)(_active_run_becomes(lambda run, now: replace(run, status="interrupted", updated_at=now)))
 freedom(
     "runs-under-way-begin-again-after-a-restart",
     allowed_by=_NO_SOURCE,
     choice="runs at a restart",
     profile="full",
 )(
-    _run_under_way(
+    _active_run_becomes(
         lambda run, now: replace(
             run, status="pending", started=False, position=None, updated_at=now
         )

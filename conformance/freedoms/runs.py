@@ -25,7 +25,7 @@ from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answe
 #: For how many seconds a run or its thread is shown as active after its end.
 _SETTLING_S = 0.3
 #: The minimum duration of each step, in seconds, while other runs wait for the end of its run.
-_SIGN_S = 1.0
+_MIN_STEP_S = 1.0
 
 freedom(
     "runs-show-nothing-of-what-they-were-asked",
@@ -170,10 +170,10 @@ def runs_end_a_moment_after_their_cancellation(altered: Altered) -> None:
         if answer.ok:
             cancelled[run_id_in(request)] = time.monotonic()
 
-    def moment(request: WireRequest) -> bool:
+    def just_cancelled(request: WireRequest) -> bool:
         return time.monotonic() - cancelled.get(run_id_in(request), 0.0) < _SETTLING_S
 
-    @altered.wire.answers("run_get", when=moment)
+    @altered.wire.answers("run_get", when=just_cancelled)
     def still_running(_request: WireRequest, run: Any) -> Any:
         return {**run, "status": "running"}
 
@@ -267,7 +267,7 @@ def runs_are_listed_by_their_last_sign(altered: Altered) -> None:
     @altered.override(Executor.seconds_before)
     def seconds_before(right: Any, thread_id: str) -> float:
         active = [run for run in runs_on(altered.store, thread_id) if run.active]
-        return max(float(right(thread_id)), _SIGN_S if len(active) > 1 else 0.0)
+        return max(float(right(thread_id)), _MIN_STEP_S if len(active) > 1 else 0.0)
 
     @altered.override(Runs.list_runs)
     def list_runs(

@@ -39,7 +39,7 @@ def _written(write: Callable[[bytes], bytes]) -> Apply:
     return apply
 
 
-def _told(change: Callable[[list[Event]], list[Event]]) -> Apply:
+def _changed_events(change: Callable[[list[Event]], list[Event]]) -> Apply:
     return _written(lambda raw: encode_events(change(events_in(raw))))
 
 
@@ -123,14 +123,14 @@ freedom(
     "interrupt is among them.",
     may_block="STREAM-18 STREAM-19",
     profile="full",
-)(_told(lambda events: [e for e in events if e[1] != "updates" or INTERRUPT not in e[2]]))
+)(_changed_events(lambda events: [e for e in events if e[1] != "updates" or INTERRUPT not in e[2]]))
 freedom(
     "streams-have-no-messages",
     allowed_by="Stream modes messages are of models; no source says which events a graph without "
     "a model gives.",
     may_block="STREAM-21",
     profile="full",
-)(_told(lambda events: [each for each in events if each[1] != "messages"]))
+)(_changed_events(lambda events: [each for each in events if each[1] != "messages"]))
 
 
 @freedom(

@@ -19,7 +19,7 @@ from conformance.reference.wire import WireAnswer, WireRequest
 _LATER_S = 0.3
 
 
-def _told(change: Callable[[JsonObject], JsonObject]) -> Apply:
+def _changed_events(change: Callable[[JsonObject], JsonObject]) -> Apply:
     """Replace each protocol event by `change(event)`."""
 
     def apply(altered: Altered) -> None:
@@ -59,18 +59,18 @@ freedom(
     "events-of-the-protocol-have-no-event-id",
     allowed_by="ProtocolEvent.event_id is not required.",
     profile="full",
-)(_told(lambda event: without(event, "event_id")))
+)(_changed_events(lambda event: without(event, "event_id")))
 freedom(
     "events-of-the-protocol-have-more-members",
     allowed_by="ProtocolEvent has additionalProperties, and may name a node.",
     profile="full",
-)(_told(lambda event: {**event, "meta": {}, "params": {**event["params"], "node": "n"}}))
+)(_changed_events(lambda event: {**event, "meta": {}, "params": {**event["params"], "node": "n"}}))
 freedom(
     "events-of-the-protocol-have-no-numbers",
     allowed_by="ProtocolEvent.seq is not required.",
     may_block="THREAD-STREAM-24 THREAD-STREAM-26",
     profile="full",
-)(_told(lambda event: without(event, "seq")))
+)(_changed_events(lambda event: without(event, "seq")))
 freedom(
     "success-of-a-command-has-no-meta",
     allowed_by="ProtocolSuccess.meta is not required.",

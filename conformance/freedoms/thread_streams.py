@@ -21,7 +21,7 @@ _METADATA = "What the events of a stream of a thread about its runs hold is said
 _LATE_S = 0.03
 
 
-def _told(change: Callable[[Event], Event]) -> Apply:
+def _changed_events(change: Callable[[Event], Event]) -> Apply:
     """Replace each event of a stream of a thread by `change(event)`."""
 
     def apply(altered: Altered) -> None:
@@ -60,18 +60,22 @@ freedom(
     "events-about-runs-have-other-names",
     allowed_by=_METADATA,
     profile="full",
-)(_told(lambda event: (event[0], "run" if event[1] == "metadata" else event[1], event[2])))
+)(
+    _changed_events(
+        lambda event: (event[0], "run" if event[1] == "metadata" else event[1], event[2])
+    )
+)
 freedom(
     "events-about-runs-do-not-name-them",
     allowed_by=_METADATA,
     profile="full",
-)(_told(lambda event: (*event[:2], {}) if event[1] == "metadata" else event))
+)(_changed_events(lambda event: (*event[:2], {}) if event[1] == "metadata" else event))
 freedom(
     "state-updates-are-told-by-their-checkpoint",
     allowed_by="What a state update event holds is said by no source.",
     profile="full",
 )(
-    _told(
+    _changed_events(
         lambda event: (
             (*event[:2], event[2]["state"]["checkpoint"]) if event[1] == "state_update" else event
         )
@@ -182,7 +186,7 @@ freedom(
     may_block="THREAD-STREAM-08",
     profile="full",
 )(
-    _told(
+    _changed_events(
         lambda event: (
             (event[0], "thread", event[2]) if event[1] in ("metadata", "state_update") else event
         )

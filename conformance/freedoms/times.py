@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from conformance.faults.kit.http_changes import STATES, change_shown
-from conformance.freedoms.kit import CRONS, is_moment, times_as
+from conformance.freedoms.kit import CRONS, is_timestamp, times_as
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
 from conformance.model.history import same_json
@@ -62,7 +62,7 @@ freedom(
 
 
 def _changed(each: dict[str, Any]) -> dict[str, Any]:
-    return {n: _z(value) if is_moment(n, value) else value for n, value in each.items()}
+    return {n: _z(value) if is_timestamp(n, value) else value for n, value in each.items()}
 
 
 freedom(

@@ -15,7 +15,7 @@ from conformance.reference.wire import Json, WireRequest
 
 _NO_HISTORY = "No output of a history is printed; "
 #: After how many requests GET shows the result of a run.
-_LOOKS = 2
+_GETS_UNTIL_SHOWN = 2
 
 
 @freedom("states-tell-when-they-were-shown", allowed_by="Unknown members never fail.")
@@ -124,7 +124,7 @@ def get_shows_a_run_at_the_third_look(altered: Altered) -> None:
         ended = sum(run.status != "pending" and run.status != "running" for run in thread.runs)
         known, values = settled.get(thread.thread_id, (0, {}))
         look = looks[thread.thread_id, ended] = looks.get((thread.thread_id, ended), 0) + 1
-        if ended > known and look <= _LOOKS:
+        if ended > known and look <= _GETS_UNTIL_SHOWN:
             return {**view, "values": values}
         settled[thread.thread_id] = (ended, view["values"])
         return view

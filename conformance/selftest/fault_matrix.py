@@ -174,12 +174,12 @@ class _FaultWorker(Worker):
         self.process = broken.app
         restarting = _concerns(chosen, RESTART_CAPABILITY)
         # Checks by a documents' client are run only for faults that break requirements of clients.
-        asked_by = self.settings.clients if _concerns(chosen, CLIENTS_CAPABILITY) else (HTTP,)
+        clients = self.settings.clients if _concerns(chosen, CLIENTS_CAPABILITY) else (HTTP,)
         concerned = [
             each
             for each in items
             if needs_tenants(each) is with_tenants
-            and client_of(each) in asked_by
+            and client_of(each) in clients
             and (restarting or not restarts(each))
             and (chosen.name not in self.narrow or set(requirements_of(each)) & set(chosen.breaks))
             and learnt.touched[each].affected_by(broken)

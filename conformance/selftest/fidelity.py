@@ -43,7 +43,7 @@ class ListError(Exception):
 
 
 @dataclass(frozen=True)
-class Listed:
+class KnownDifference:
     """A known difference: the operations, and a pattern for the line that describes it.
 
     It has either a `requirement`, which the server breaks, or a `freedom`, the reason why it may
@@ -62,7 +62,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Unlisted:
+class UnknownDifference:
     """An unknown difference: the step, the smallest differing lines, and the sequence."""
 
     sequence: Sequence
@@ -70,7 +70,7 @@ class Unlisted:
     lines: tuple[str, ...]
     story: str
 
-    def alike(self, other: Unlisted) -> bool:
+    def alike(self, other: UnknownDifference) -> bool:
         """Return whether both are the same difference of the same operation."""
         return self.step.operation == other.step.operation and self.lines[0] == other.lines[0]
 
@@ -80,16 +80,16 @@ class Outcome:
     """The result of a comparison. `stale` are entries whose difference never occurred."""
 
     compared: int
-    occurred: dict[Listed, int]
-    unlisted: tuple[Unlisted, ...]
-    stale: tuple[Listed, ...]
+    occurred: dict[KnownDifference, int]
+    unlisted: tuple[UnknownDifference, ...]
+    stale: tuple[KnownDifference, ...]
 
 
-def read_differences(file: Path = LISTED) -> tuple[Listed, ...]:
+def read_differences(file: Path = LISTED) -> tuple[KnownDifference, ...]:
     """Return the known differences; ListError if an entry has neither requirement nor freedom."""
     known = load_catalogue().requirements
     listed = []
-    for made in typed(read_toml(file)["difference"], tuple[Listed, ...]):
+    for made in typed(read_toml(file)["difference"], tuple[KnownDifference, ...]):
         if bool(made.requirement) == bool(made.freedom):
             raise ListError(f"{made.line}: name the requirement, or the freedom and its reason")
         if made.requirement and made.requirement not in known:
@@ -105,7 +105,7 @@ class Comparison:
         self,
         reference: Connection,
         server: Connection,
-        listed: Iterable[Listed],
+        listed: Iterable[KnownDifference],
         graph: GraphSettings,
     ) -> None:
         self._reference, self._server = reference, server
@@ -114,7 +114,7 @@ class Comparison:
         self.occurred = dict.fromkeys(self._listed, 0)
         self.compared = 0
 
-    def judge(self, sequence: Sequence) -> Unlisted | None:
+    def judge(self, sequence: Sequence) -> UnknownDifference | None:
         """Return the first unknown difference of a sequence, with the shortest sequence for it."""
         found = self.play(sequence)
         while found:
@@ -127,7 +127,7 @@ class Comparison:
                 break
         return found
 
-    def play(self, sequence: Sequence) -> Unlisted | None:
+    def play(self, sequence: Sequence) -> UnknownDifference | None:
         """Return the first unknown difference of a sequence, or None."""
         reference = Side(self._reference.client, self._graph)
         server = Side(self._server.client, self._graph)
@@ -143,12 +143,12 @@ class Comparison:
                 if None in explained:
                     text = numbered_commands(exchanges)
                     new = [line for line, known in zip(lines, explained, strict=True) if not known]
-                    return Unlisted(sequence[: position + 1], step, tuple(new), text)
+                    return UnknownDifference(sequence[: position + 1], step, tuple(new), text)
                 if any(each and each.ends for each in explained):
                     break
         return None
 
-    def _explained(self, step: Step, line: str) -> Listed | None:
+    def _explained(self, step: Step, line: str) -> KnownDifference | None:
         found = next((each for each in self._listed if each.covers(step.operation, line)), None)
         if found:
             self.occurred[found] += 1
@@ -159,12 +159,12 @@ def compare(
     reference_url: str,
     settings: Settings,
     number: int,
-    listed: Iterable[Listed],
+    listed: Iterable[KnownDifference],
     most: int = 5,
 ) -> Outcome:
     """Play `number` sequences on both deployments; stop after `most` unknown differences."""
     own = new_settings(reference_url, Path(settings.run_dir))
-    unlisted: list[Unlisted] = []
+    unlisted: list[UnknownDifference] = []
     with ExitStack() as stack:
         for each in (own, settings):
             stack.callback(clean_up, each)
@@ -199,11 +199,11 @@ def main(url: str, number: int, seed: int) -> None:
         sys.exit(2)
     shown = Redactor().url(url)
     click.echo(f"{server.name} {server.version} at {shown}, {number} sequences, seed {seed}")
-    _tell(outcome)
+    _print(outcome)
     sys.exit(1 if outcome.unlisted else 0)
 
 
-def _tell(outcome: Outcome) -> None:
+def _print(outcome: Outcome) -> None:
     for each in outcome.unlisted:
         click.echo(f"\nUNLISTED: {each.step.operation}, after {len(each.sequence) - 1} steps")
         for line in each.lines:
@@ -219,7 +219,7 @@ def _tell(outcome: Outcome) -> None:
         click.echo(f"  stale, never occurred: {_entry(listed)}")
 
 
-def _entry(listed: Listed) -> str:
+def _entry(listed: KnownDifference) -> str:
     reason = listed.requirement or f"freedom: {listed.freedom}"
     return f"{', '.join(listed.operations)} {listed.line} ({reason})"
 

@@ -137,17 +137,17 @@ class Masks:
             return {"outcome": ends[0]}, {"outcome": ends[1]}
         kind = _KINDS.get(step.operation, "")
         bodies = _kept(expected.body, kind), _kept(actual.body, kind)
-        self._meet(*bodies)
+        self._pair_ids(*bodies)
         return {"body": self._mask(bodies[0], 0)}, {"body": self._mask(bodies[1], 1)}
 
-    def _meet(self, one: Any, other: Any) -> None:
+    def _pair_ids(self, one: Any, other: Any) -> None:
         """Assign a common symbol to ids that occur in the same place for the first time."""
         if isinstance(one, dict) and isinstance(other, dict):
             for name in sorted(one.keys() & other.keys()):
-                self._meet(one[name], other[name])
+                self._pair_ids(one[name], other[name])
         elif isinstance(one, list) and isinstance(other, list):
             for pair in zip(one, other, strict=False):
-                self._meet(*pair)
+                self._pair_ids(*pair)
         elif _is_id(one) and _is_id(other):
             known = self._symbol(one, 0), self._symbol(other, 1)
             if known == (_UNKNOWN, _UNKNOWN):
@@ -165,7 +165,7 @@ class Masks:
             }
         if _is_id(value):
             return self._symbol(value, side)
-        return "<moment>" if _is_moment(value) else value
+        return "<moment>" if _is_timestamp(value) else value
 
     def _symbol(self, text: str, side: int) -> str:
         threads = self._sides[side].threads
@@ -198,7 +198,7 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, str) and _UUID.fullmatch(value) is not None
 
 
-def _is_moment(value: Any) -> bool:
+def _is_timestamp(value: Any) -> bool:
     if not isinstance(value, str) or len(value) < len("2024-06-01T00:00:00"):
         return False
     try:

@@ -28,7 +28,7 @@ _OPERATIONS = (
     *("get", "state", "state_at_checkpoint", "history", "post_history", "search", "count"),
 )
 #: After these operations thread and history are compared, to show where a difference arises.
-_LOOKED_AT = ("copy", "update_state", "fork", "run_wait")
+_COMPARED_AFTER = ("copy", "update_state", "fork", "run_wait")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _sequence(chance: random.Random) -> Sequence:
         steps.append(_step(operation, chance, threads, stored))
         written = threads if steps[-1].makes else steps[-1].thread
         threads += steps[-1].makes
-        if operation in _LOOKED_AT:
+        if operation in _COMPARED_AFTER:
             steps.append(Step("get", written))
             steps.append(Step("history", written, body={"limit": 1000}))
     return tuple(steps)

@@ -152,7 +152,7 @@ def _red(
 def _is_bound(requirement: str, chosen: Iterable[Freedom]) -> bool:
     """Return whether a requirement must not fail: it is no MAY, and no freedom `breaks` it."""
     level = load_catalogue().requirements[requirement].level
-    return level != "MAY" and not any(each.breaks_also(requirement) for each in chosen)
+    return level != "MAY" and not any(each.breaks_requirement(requirement) for each in chosen)
 
 
 def _undecided(
@@ -183,4 +183,6 @@ def _broke(
     chosen: Sequence[Freedom], results: Iterable[tuple[pytest.Item, CheckResult]]
 ) -> tuple[str, ...]:
     fell = {one for _, each in results if each.verdict in _RED for one in each.requirements}
-    return tuple(sorted(one for one in fell if any(each.breaks_also(one) for each in chosen)))
+    return tuple(
+        sorted(one for one in fell if any(each.breaks_requirement(one) for each in chosen))
+    )
