@@ -50,7 +50,7 @@ def main() -> int:
     report_dir = chosen.report_dir / chosen.server
     like = chosen.like or chosen.server
     try:
-        if chosen.like and named(chosen.server) == chosen.like:
+        if chosen.like and resolved(chosen.server) == chosen.like:
             print(f"{chosen.server} is {chosen.like}, which is checked by itself")
             return 0
         with open_target(None, chosen.server, ()) as server:
@@ -70,7 +70,7 @@ def main() -> int:
     return 1 if changed and not chosen.tell else 0
 
 
-def named(server: str) -> str:
+def resolved(server: str) -> str:
     """Return as NAME==VERSION what `server`, NAME==VERSION or NAME@latest, means today."""
     launcher, version = find_server(server, ())
     return f"{launcher.name}=={version}"

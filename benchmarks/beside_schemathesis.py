@@ -34,7 +34,7 @@ Tool = Callable[[str, Path], tuple[frozenset[str], int]]
 
 
 @dataclass(frozen=True)
-class Look:
+class ToolResult:
     """What one tool reported about one server."""
 
     reported: frozenset[str]
@@ -52,16 +52,16 @@ def main() -> None:
     faults = [line for line in lines if line and not line.startswith("#")]
     ours = partial(conformance, profile=chosen.profile)
     tools: dict[str, Tool] = {"threads-conformance": ours, "schemathesis": schemathesis}
-    healthy = {name: look(tool) for name, tool in tools.items()}
+    healthy = {name: run_tool(tool) for name, tool in tools.items()}
     for name, seen in healthy.items():
         print(f"healthy  {name}: {len(seen.reported)} reported, {seen.seconds:.0f} s", flush=True)
     found: dict[str, dict[str, object]] = {}
-    looks: dict[str, list[Look]] = {name: [] for name in tools}
+    results: dict[str, list[ToolResult]] = {name: [] for name in tools}
     for fault in faults:
         found[fault] = {}
         for name, tool in tools.items():
-            seen = look(tool, "--fault", fault)
-            looks[name].append(seen)
+            seen = run_tool(tool, "--fault", fault)
+            results[name].append(seen)
             new = sorted(seen.reported - healthy[name].reported)
             found[fault][name] = new
             print(f"{fault}  {name}: {'found' if new else '-'}  {seen.seconds:.0f} s", flush=True)
@@ -69,26 +69,26 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for name in tools:
         hits = sum(bool(each[name]) for each in found.values())
-        requests = round(statistics.median(each.requests for each in looks[name]))
-        seconds = statistics.median(each.seconds for each in looks[name])
+        requests = round(statistics.median(each.requests for each in results[name]))
+        seconds = statistics.median(each.seconds for each in results[name])
         alarms = len(healthy[name].reported)
         print(f"| {name} | {hits} | {alarms} | {requests} | {seconds:.0f} |")
     if chosen.out:
         told = {name: sorted(seen.reported) for name, seen in healthy.items()}
         figures = {
             name: [{**asdict(each), "reported": len(each.reported)} for each in seen]
-            for name, seen in looks.items()
+            for name, seen in results.items()
         }
         data = {"healthy": told, "found": found, "figures": figures}
         chosen.out.write_text(json.dumps(data, indent=1), encoding="utf-8")
 
 
-def look(tool: Tool, *options: str) -> Look:
+def run_tool(tool: Tool, *options: str) -> ToolResult:
     """Start a new server and return what the tool reports about it."""
     with ServedProcess(*options) as server, TemporaryDirectory() as folder:
         started = time.perf_counter()
         reported, requests = tool(server.url, Path(folder))
-        return Look(reported, requests, round(time.perf_counter() - started, 2))
+        return ToolResult(reported, requests, round(time.perf_counter() - started, 2))
 
 
 def conformance(url: str, folder: Path, profile: str) -> tuple[frozenset[str], int]:

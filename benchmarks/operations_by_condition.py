@@ -46,11 +46,11 @@ class Reached:
 
     def add(self, condition: str, sent: Iterable[SentRequest]) -> None:
         """Add the requests that one check sent about its thread, in order."""
-        asked: set[Pair] = set()
+        requested: set[Pair] = set()
         changed = False
         for each in sent:
             pair = condition, str(each.request.operation)
-            asked.add(pair)
+            requested.add(pair)
             # A stream that the client left has no known status; it was joined, so it is accepted.
             if each.status is not None and not 200 <= each.status < 300:
                 continue
@@ -58,7 +58,7 @@ class Reached:
             if not changed:
                 self.at_once.add(pair)
             changed |= BY_NAME[pair[1]].writes and pair[1] not in _LEAVING
-        for pair in asked:
+        for pair in requested:
             self.checks[pair] = self.checks.get(pair, 0) + 1
 
 

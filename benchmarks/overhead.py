@@ -68,16 +68,16 @@ def replay(entries: list[dict[str, Any]]) -> float:
     spent = 0.0
     with httpx.Client(timeout=60) as client:
         for entry in entries:
-            asked = entry["request"]
-            url = UUID.sub(lambda found: ids.get(found[0], found[0]), asked["url"])
-            text = asked.get("postData", {}).get("text")
+            recorded = entry["request"]
+            url = UUID.sub(lambda found: ids.get(found[0], found[0]), recorded["url"])
+            text = recorded.get("postData", {}).get("text")
             body = text and UUID.sub(lambda found: ids.get(found[0], found[0]), text).encode()
             headers = {
                 each["name"]: each["value"]
-                for each in asked["headers"]
+                for each in recorded["headers"]
                 if each["name"].lower() not in SENT_BY_ITSELF
             }
-            request = client.build_request(asked["method"], url, content=body, headers=headers)
+            request = client.build_request(recorded["method"], url, content=body, headers=headers)
             started = time.perf_counter()
             try:
                 answer = client.send(request)
@@ -87,7 +87,7 @@ def replay(entries: list[dict[str, Any]]) -> float:
                 continue
             spent += time.perf_counter() - started
             learn(entry["response"]["content"].get("text"), answer, ids)
-            if asked["method"] == "POST" and answer.is_success and "/threads" in asked["url"]:
+            if recorded["method"] == "POST" and answer.is_success and "/threads" in recorded["url"]:
                 made += UUID.findall(answer.text[:60])
         for thread_id in dict.fromkeys(made):
             client.delete(f"{base(entries)}/threads/{thread_id}")

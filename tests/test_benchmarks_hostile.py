@@ -20,8 +20,8 @@ from benchmarks.hostile.network_matrix import TWELVE, Cell, Outcome
 from benchmarks.hostile.others import Others
 from benchmarks.hostile.recording import Harm
 from benchmarks.hostile.restartable import Deployment
-from benchmarks.hostile.running import Result, all_of
-from benchmarks.hostile.truth import plant_strangers, standing
+from benchmarks.hostile.running import Result, run_concurrently
+from benchmarks.hostile.truth import plant_strangers, snapshot
 from conformance.contract.catalogue import load_catalogue
 from conformance.faults.registry import all_faults
 from conformance.reference.app import create_app
@@ -109,7 +109,7 @@ def test_a_mode_does_what_it_says(mode: Mode) -> None:
         ):
             threads = f"{proxy.url}/threads"
             seen = [await asked(http, "POST", threads, {}) for _ in range(number)]
-            return seen, len((await standing(url)).threads), proxy.counts
+            return seen, len((await snapshot(url)).threads), proxy.counts
 
     seen, threads, counts = asyncio.run(scenario())
     assert set(seen) <= statuses, seen
@@ -131,10 +131,10 @@ def test_in_an_outage_nobody_listens() -> None:
             threads = f"{proxy.url}/threads"
             first = await asked(http, "POST", threads, {})
             second = await asked(http, "POST", threads, {})
-            await proxy.calm()
+            await proxy.stop_disturbing()
             third = await asked(http, "POST", threads, {})
             seen = [first, second, third]
-            return seen, len((await standing(url)).threads), proxy.counts
+            return seen, len((await snapshot(url)).threads), proxy.counts
 
     seen, threads, counts = asyncio.run(scenario())
     assert seen == ["ReadError", "ConnectError", 200]
@@ -198,11 +198,11 @@ def test_a_restart_loses_the_threads_and_keeps_the_url() -> None:
             httpx.AsyncClient() as http,
         ):
             await plant_strangers(deployment.url, 2)
-            before = len((await standing(deployment.url)).threads)
+            before = len((await snapshot(deployment.url)).threads)
             await asked(http, "GET", f"{proxy.url}/ok")
             while (status := await asked(http, "GET", f"{deployment.url}/ok")) != 200:
                 pass
-            return before, len((await standing(deployment.url)).threads), status
+            return before, len((await snapshot(deployment.url)).threads), status
 
     assert asyncio.run(scenario()) == (2, 0, 200)
 
@@ -211,12 +211,12 @@ def test_truth_tells_what_was_harmed() -> None:
     async def scenario() -> tuple[int, int, int]:
         async with served(create_app()) as url, httpx.AsyncClient(base_url=url) as http:
             await plant_strangers(url, 4)
-            before = await standing(url)
+            before = await snapshot(url)
             one, other, *_ = before.threads
             await http.post("/threads", json={})
             await http.delete(f"/threads/{one}")
             await http.patch(f"/threads/{other}", json={"metadata": {"x": 1}})
-            after = await standing(url)
+            after = await snapshot(url)
             return after.beyond(before), after.harmed(before), len(before.crons)
 
     created, harmed, crons = asyncio.run(scenario())
@@ -254,9 +254,9 @@ def test_what_fails_keeps_nothing_from_being_tried() -> None:
         return number
 
     with pytest.raises(ExceptionGroup, match="1 of 3 could not be tried"):
-        asyncio.run(all_of(work, [1, 2, 3], 1))
+        asyncio.run(run_concurrently(work, [1, 2, 3], 1))
     assert tried == [1, 2, 3]
-    assert asyncio.run(all_of(work, [2, 3], 2)) == [2, 3]
+    assert asyncio.run(run_concurrently(work, [2, 3], 2)) == [2, 3]
 
 
 def test_each_of_the_twelve_breaks_a_documented_must() -> None:

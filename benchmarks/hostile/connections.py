@@ -111,7 +111,7 @@ class ClientSide:
         except OSError as broken:
             raise GoneError(str(broken)) from broken
 
-    async def gone(self) -> None:
+    async def wait_until_closed(self) -> None:
         """Wait until the client has ended the connection."""
         while data := await self._read():
             self._http.receive_data(data)  # a request that came early
@@ -120,7 +120,7 @@ class ClientSide:
         """Send a whole answer with its true length."""
         await self.begin(answer, length=len(answer.body) if answer.has_body else None)
         if answer.body and answer.has_body and not self._head_only:
-            await self.go_on(answer.body)
+            await self.send_part(answer.body)
         await self.end()
 
     async def begin(self, answer: Answer, length: int | None = None) -> None:
@@ -131,7 +131,7 @@ class ClientSide:
             kept.append((b"content-length", str(length).encode()))
         await self._send(h11.Response(status_code=answer.status, headers=kept))
 
-    async def go_on(self, data: bytes) -> None:
+    async def send_part(self, data: bytes) -> None:
         """Send a part of the body."""
         await self._send(h11.Data(data=data))
 
@@ -172,7 +172,7 @@ class ServerSide:
         self._http = h11.Connection(h11.CLIENT)
         self._used = 0.0
 
-    async def ask(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> Answer:
         """Send the request and return its whole answer."""
         head: Answer | None = None
         body = bytearray()

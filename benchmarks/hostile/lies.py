@@ -45,7 +45,7 @@ class World:
     #: The tag that the suite's run gives its threads, as soon as it was seen.
     tag: Any = None
 
-    def tempted(self, lie: str, *, always: bool = False) -> bool:
+    def should_lie(self, lie: str, *, always: bool = False) -> bool:
         """Whether to lie this time; counted."""
         if by_others() or not (always or self.random.random() < self.rate):
             return False
@@ -114,7 +114,7 @@ def _answers_with(operation: str, name: str, *, new: bool) -> Callable[[World], 
     def tell(world: World) -> None:
         @world.wire.after(operation, status=200)
         def name_another(_request: WireRequest, answer: WireAnswer) -> None:
-            if isinstance(answer.body, dict) and world.tempted(name):
+            if isinstance(answer.body, dict) and world.should_lie(name):
                 stranger = world.new() if new else world.old()
                 # Named in what the suite asked for, or with all that is the stranger's.
                 views = (answer.body, world.store.views.thread_view(stranger))
@@ -141,7 +141,7 @@ def _another_id(world: World) -> None:
     @world.wire.before("create")
     def forget_the_id(request: WireRequest) -> None:
         members = request.members
-        if "thread_id" in members and world.tempted("another-id"):
+        if "thread_id" in members and world.should_lie("another-id"):
             request.body = {k: v for k, v in members.items() if k != "thread_id"}
 
 
@@ -152,7 +152,7 @@ def _server_ids(world: World) -> None:
     @world.wire.before("create")
     def forget_the_id(request: WireRequest) -> None:
         members = request.members
-        if "thread_id" in members and world.tempted("server-ids", always=True):
+        if "thread_id" in members and world.should_lie("server-ids", always=True):
             request.body = {k: v for k, v in members.items() if k != "thread_id"}
 
 
@@ -165,7 +165,7 @@ def _get_names_another(world: World) -> None:
 
     @world.wire.after("get", status=200)
     def name_another(request: WireRequest, answer: WireAnswer) -> None:
-        if world.store.records.belongs_to_suite(request.thread_id) and world.tempted(
+        if world.store.records.belongs_to_suite(request.thread_id) and world.should_lie(
             "get-names-another"
         ):
             answer.body = {**answer.body, "thread_id": world.old().thread_id}
@@ -177,7 +177,7 @@ def _get_forges_tag(world: World) -> None:
 
     @world.wire.after("get", status=200)
     def forge(request: WireRequest, answer: WireAnswer) -> None:
-        if world.store.records.belongs_to_others(request.thread_id) and world.tempted(
+        if world.store.records.belongs_to_others(request.thread_id) and world.should_lie(
             "get-forges-tag"
         ):
             metadata = {**answer.body["metadata"], RUN_TAG: world.tag}
@@ -194,7 +194,7 @@ def _search_forges_tag(world: World) -> None:
         hits = answer.body
         if isinstance(wanted, dict) and isinstance(hits, list) and wanted:
             for find in (world.old, world.new):
-                if world.tempted("search-forges-tag"):
+                if world.should_lie("search-forges-tag"):
                     view = world.store.views.thread_view(find())
                     hits = [*hits, {**view, "metadata": {**view["metadata"], **wanted}}]
             answer.body = hits
@@ -207,7 +207,7 @@ def _search_ignores_metadata(world: World) -> None:
     @world.wire.before("search", "count")
     def forget_the_filter(request: WireRequest) -> None:
         members = request.members
-        if "metadata" in members and world.tempted("search-ignores-metadata"):
+        if "metadata" in members and world.should_lie("search-ignores-metadata"):
             request.body = {k: v for k, v in members.items() if k != "metadata"}
 
 
@@ -217,7 +217,7 @@ def _stateless_names_another(world: World) -> None:
 
     @world.wire.after(*_STATELESS, status=200)
     def name_another(_request: WireRequest, answer: WireAnswer) -> None:
-        if world.tempted("stateless-names-another"):
+        if world.should_lie("stateless-names-another"):
             stranger = world.random.choice((world.new, world.old))().thread_id
             answer.headers = [
                 (name, _on_thread(value, stranger) if name == b"content-location" else value)
@@ -243,7 +243,7 @@ def _runs_name_another(world: World) -> None:
     @world.wire.after("run_background", "run_list", "run_get", status=200)
     def name_another(_request: WireRequest, answer: WireAnswer) -> None:
         runs = [run for each in world.store.records.foreign_threads() for run in each.runs]
-        if runs and world.tempted("runs-name-another"):
+        if runs and world.should_lie("runs-name-another"):
             run_id = world.random.choice(runs).run_id
             if isinstance(answer.body, dict):
                 answer.body = {**answer.body, "run_id": run_id}
@@ -264,7 +264,7 @@ def _states_name_another(world: World) -> None:
 
     @world.wire.after("state", "update_state", "state_at_checkpoint", "history", status=200)
     def name_another(_request: WireRequest, answer: WireAnswer) -> None:
-        if world.tempted("states-name-another"):
+        if world.should_lie("states-name-another"):
             stranger = world.old().thread_id
             shown = answer.body if isinstance(answer.body, list) else [answer.body]
             named = [_with_thread(each, stranger) for each in shown]
@@ -293,7 +293,7 @@ def _crons_name_another(world: World) -> None:
     @world.wire.after("cron_create", status=200)
     def name_another(_request: WireRequest, answer: WireAnswer) -> None:
         crons = world.store.records.foreign_crons()
-        if crons and world.tempted("crons-name-another"):
+        if crons and world.should_lie("crons-name-another"):
             answer.body = {**answer.body, "cron_id": world.random.choice(crons).cron_id}
 
 
@@ -305,7 +305,7 @@ def _cron_search_forges_thread(world: World) -> None:
     def forge(request: WireRequest, answer: WireAnswer) -> None:
         wanted = request.members.get("thread_id")
         crons = world.store.records.foreign_crons()
-        if isinstance(wanted, str) and crons and world.tempted("cron-search-forges-thread"):
+        if isinstance(wanted, str) and crons and world.should_lie("cron-search-forges-thread"):
             shown = world.store.views.cron_view(world.random.choice(crons))
             answer.body = [*answer.body, {**shown, "thread_id": wanted}]
 
@@ -318,7 +318,7 @@ def _redirects_to_another(world: World) -> None:
     def redirect(request: WireRequest) -> WireAnswer | None:
         if not world.store.records.belongs_to_suite(request.thread_id):
             return None
-        if not world.tempted("redirects-to-another"):
+        if not world.should_lie("redirects-to-another"):
             return None
         path = request.path.replace(request.thread_id, world.old().thread_id)
         return WireAnswer(307, b"", [(b"location", path.encode())])
@@ -335,19 +335,19 @@ def _no_ids_mean_all(world: World) -> None:
     @world.wire.before("prune")
     def prune_all(request: WireRequest) -> None:
         ids = request.members.get("thread_ids")
-        if not (isinstance(ids, list) and ids) and world.tempted(name, always=True):
+        if not (isinstance(ids, list) and ids) and world.should_lie(name, always=True):
             request.body = {"thread_ids": world.store.records.all_ids()}
 
     @world.wire.before("runs_cancel")
     def cancel_all(request: WireRequest) -> None:
         ids = request.members.get("run_ids")
         named = request.members.get("thread_id") and isinstance(ids, list) and ids
-        if not named and "status" not in request.members and world.tempted(name, always=True):
+        if not named and "status" not in request.members and world.should_lie(name, always=True):
             request.body = {"status": "all"}
 
     @world.wire.before(when=_names_nothing)
     def delete_all(request: WireRequest) -> None:
-        if world.tempted(name, always=True):
+        if world.should_lie(name, always=True):
             request.method, request.path = "POST", "/threads/prune"
             request.body = {"thread_ids": world.store.records.all_ids()}
 
@@ -363,7 +363,7 @@ def _delete_always_succeeds(world: World) -> None:
 
     @world.wire.before("delete")
     def only_say_so(_request: WireRequest) -> WireAnswer | None:
-        return WireAnswer(204, b"") if world.tempted("delete-always-succeeds") else None
+        return WireAnswer(204, b"") if world.should_lie("delete-always-succeeds") else None
 
     @world.wire.after("delete")
     def never_refuse(_request: WireRequest, answer: WireAnswer) -> None:

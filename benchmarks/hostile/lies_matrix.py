@@ -35,7 +35,7 @@ from benchmarks.hostile.foreign_writes import Watch
 from benchmarks.hostile.lies import CANARY, LIES, World, rows, tell, watch_tag
 from benchmarks.hostile.others import Others, living
 from benchmarks.hostile.recording import Harm, RecordingStore
-from benchmarks.hostile.running import Result, Suite, all_of, hear_ctrl_c
+from benchmarks.hostile.running import Result, Suite, enable_ctrl_c, run_concurrently
 from benchmarks.hostile.tables import heading, line
 from conformance.reference.app import create_app
 from conformance.reference.server import HOST, open_listener
@@ -152,7 +152,7 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
             await server.shutdown(sockets=[listener])
 
 
-async def see(tried: Lying, limit_s: float, options: Sequence[str] = ()) -> Seen:
+async def observe(tried: Lying, limit_s: float, options: Sequence[str] = ()) -> Seen:
     """Let the suite judge a deployment that lies, and return what it did."""
     deployment = LyingDeployment(tried.lies, tried.rate, tried.seed)
     store, watch = deployment.store, deployment.watch
@@ -191,16 +191,16 @@ def _leaks(folder: Path) -> dict[str, int]:
     return found
 
 
-async def _see_all(
+async def _observe_all(
     chosen: Sequence[Lying], limit_s: float, jobs: int, options: Sequence[str]
 ) -> list[Seen]:
     async def one(tried: Lying) -> Seen:
-        seen = await see(tried, limit_s, options)
+        seen = await observe(tried, limit_s, options)
         print(seen.row(), flush=True)
         return seen
 
     print(heading(_COLUMNS), flush=True)
-    return await all_of(one, chosen, jobs)
+    return await run_concurrently(one, chosen, jobs)
 
 
 def main() -> int:
@@ -226,7 +226,7 @@ def main() -> int:
         for each in LIES.values():
             print(f"{each.name:26} {' '.join(each.says.split())}")
         return 0
-    hear_ctrl_c()
+    enable_ctrl_c()
     try:
         modes = list(rows(given.modes))
     except ValueError as unknown:
@@ -238,7 +238,7 @@ def main() -> int:
         for effort in given.efforts.split(",")
         for seed in given.seeds.split(",")
     ]
-    seen = asyncio.run(_see_all(chosen, given.limit, given.jobs, given.run))
+    seen = asyncio.run(_observe_all(chosen, given.limit, given.jobs, given.run))
     bad = [each for each in seen if each.broken_rules]
     print(f"\n{len(seen)} runs, in {len(seen) - len(bad)} of them every rule holds.")
     if given.out:

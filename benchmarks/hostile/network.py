@@ -87,8 +87,8 @@ MEANINGS = {
 }
 #: Modes without a rate: they begin at one request.
 ONCE = (Mode.OUTAGE_ONCE, Mode.RESTART_ONCE)
-STAYING = (Mode.KEY_EXPIRES, Mode.GATEWAY_STAYS, Mode.LOGIN_STAYS)
-RATELESS = (Mode.NONE, *ONCE, *STAYING)
+PERSISTENT = (Mode.KEY_EXPIRES, Mode.GATEWAY_STAYS, Mode.LOGIN_STAYS)
+RATELESS = (Mode.NONE, *ONCE, *PERSISTENT)
 _NEEDS_RESTART = (Mode.RESTART, Mode.RESTART_ONCE)
 #: The numbers from which the request is chosen at which a mode without a rate begins.
 _BEGINS_AT = range(60, 400)
@@ -155,7 +155,7 @@ class Proxy:
         """The address at which the proxy listens."""
         return f"http://{HOST}:{self._port}"
 
-    async def calm(self) -> None:
+    async def stop_disturbing(self) -> None:
         """Disturb no request from now on; return when the last outage is over."""
         self.trouble = replace(self.trouble, mode=Mode.NONE)
         await self.settled()
@@ -177,7 +177,7 @@ class Proxy:
     ) -> None:
         # Wait first: CPython 3.11 never returns from a process start that is cancelled.
         await self.settled()
-        self._deafen()
+        self._stop_listening()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -186,7 +186,7 @@ class Proxy:
         self._server = await asyncio.start_server(self._accept, HOST, self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
-    def _deafen(self) -> None:
+    def _stop_listening(self) -> None:
         """Stop listening, and reset every connection."""
         if self._server is not None:
             self._server.close()
@@ -228,7 +228,7 @@ class Proxy:
             return self.counts.requests == self._begins_at
         if mode is Mode.LOGIN_STAYS and request.path in ("/info", "/ok"):
             return False
-        if mode in STAYING:
+        if mode in PERSISTENT:
             return self.counts.requests >= self._begins_at
         return self._random.random() < self.trouble.rate
 
@@ -239,7 +239,7 @@ class Proxy:
                     if isinstance(part, Answer):
                         await client.begin(part)
                     else:
-                        await client.go_on(part)
+                        await client.send_part(part)
             await client.end()
 
         self.counts.forwarded += 1
@@ -247,7 +247,7 @@ class Proxy:
 
     async def _forwarded(self, server: ServerSide, request: Request) -> Answer:
         self.counts.forwarded += 1
-        return await server.ask(request)
+        return await server.send(request)
 
     # What the modes do: each method returns whether the connection stays open.
 
@@ -266,7 +266,7 @@ class Proxy:
 
     async def _hold(self, client: ClientSide, server: ServerSide, request: Request) -> bool:
         await self._forwarded(server, request)
-        await client.gone()
+        await client.wait_until_closed()
         return False
 
     async def _delay(self, client: ClientSide, server: ServerSide, request: Request) -> bool:
@@ -304,7 +304,7 @@ class Proxy:
             return await self._untouched(client, answer, request)
         await client.begin(answer, length=len(answer.body))
         if half := answer.body[: len(answer.body) // 2]:
-            await client.go_on(half)
+            await client.send_part(half)
         return False
 
     async def _truncate_body(
@@ -347,9 +347,9 @@ class Proxy:
         """Make an outage or a restart: reset every connection, and do not listen meanwhile."""
         if self._interrupting.locked():  # an outage is in progress already
             return False
-        mode = self.trouble.mode  # `calm` may change it before this is over
+        mode = self.trouble.mode  # `stop_disturbing` may change it before this is over
         async with self._interrupting:
-            self._deafen()
+            self._stop_listening()
             if mode in _NEEDS_RESTART:
                 assert self._restart is not None
                 await self._restart()
@@ -362,7 +362,7 @@ class Proxy:
 async def _unless_gone(client: ClientSide, answering: Awaitable[None]) -> bool:
     """Await `answering` and return True; GoneError if the client leaves before that is done."""
     task = asyncio.ensure_future(answering)
-    watch = asyncio.ensure_future(client.gone())
+    watch = asyncio.ensure_future(client.wait_until_closed())
     try:
         await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():

@@ -24,9 +24,9 @@ from pathlib import Path
 
 from benchmarks.hostile.network import RATELESS, Counts, Mode, Proxy, Trouble
 from benchmarks.hostile.restartable import Deployment
-from benchmarks.hostile.running import Result, Suite, all_of, hear_ctrl_c
+from benchmarks.hostile.running import Result, Suite, enable_ctrl_c, run_concurrently
 from benchmarks.hostile.tables import heading, line
-from benchmarks.hostile.truth import plant_strangers, standing
+from benchmarks.hostile.truth import plant_strangers, snapshot
 from conformance.contract.catalogue import PROFILES
 from conformance.faults.registry import all_faults
 
@@ -48,7 +48,7 @@ TWELVE = (
     "prepopulation-of-an-unknown-graph-is-an-empty-thread",
 )
 #: Up to this rate retries must make every verdict right.
-MENDED_BY_RETRIES = 0.01
+RATE_RETRIES_COVER = 0.01
 #: A restart of the reference loses all threads, also those of strangers.
 _FORGETFUL = (Mode.RESTART, Mode.RESTART_ONCE)
 _STRANGERS = 6
@@ -108,7 +108,7 @@ class Outcome:
             if result.verdict == "non_conformant" or result.exit_status == 1:
                 yield "a right server is called non_conformant"
             mended = cell.mode is Mode.NONE or (
-                cell.mode not in RATELESS and cell.rate <= MENDED_BY_RETRIES
+                cell.mode not in RATELESS and cell.rate <= RATE_RETRIES_COVER
             )
             if mended and (result.verdict, result.exit_status) != ("conformant", 0):
                 yield "not conformant"
@@ -184,16 +184,16 @@ class Matrix:
                 Proxy(deployment.url, trouble, deployment.restart) as proxy,
             ):
                 await plant_strangers(deployment.url, _STRANGERS)
-                before = await standing(deployment.url)
+                before = await snapshot(deployment.url)
                 result = await suite.run(proxy.url, *self._options(cell))
-                await proxy.calm()
+                await proxy.stop_disturbing()
                 counts = replace(proxy.counts)
                 ledgers = suite.ledgers()
-                after = await standing(deployment.url)
+                after = await snapshot(deployment.url)
                 swept = after
                 if after.beyond(before):
                     await suite.sweep(proxy.url)
-                    swept = await standing(deployment.url)
+                    swept = await snapshot(deployment.url)
                 forgot = cell.mode in _FORGETFUL
                 return Outcome(
                     cell,
@@ -231,7 +231,7 @@ async def _try_all(matrix: Matrix, chosen: Sequence[Cell], jobs: int) -> list[Ou
         return outcome
 
     print(heading(_COLUMNS), flush=True)
-    return await all_of(one, chosen, jobs)
+    return await run_concurrently(one, chosen, jobs)
 
 
 def _summary(outcomes: Sequence[Outcome]) -> None:
@@ -279,7 +279,7 @@ def main() -> int:
     options.add_argument("--out", type=Path, help="every figure, as JSON")
     options.add_argument("run", nargs="*", help=argparse.SUPPRESS)
     given = options.parse_args()
-    hear_ctrl_c()
+    enable_ctrl_c()
     names = every if given.modes == "all" else given.modes
     faults = list(TWELVE) if given.faults == "twelve" else given.faults.split(",")
     if unknown := [one for one in faults if one != RIGHT and one not in all_faults()]:

@@ -69,12 +69,12 @@ class Suite:
         command = ["run", "--url", url, "--report-dir", str(self.report_dir), "-n", "0"]
         status, overdue = await self._command(*command, *options, *self.options)
         seconds = round(time.monotonic() - begun, 1)
-        folders = len(list(self._made("tmp").iterdir()))
+        folders = len(list(self._folder("tmp").iterdir()))
         told = self.report_dir / "report.json"
         if not told.is_file():
-            said = (self.folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")
-            said = said.strip()[-_SAID:]
-            return Result(status, "-", seconds, folders=folders, overdue=overdue, said=said)
+            stderr_end = (self.folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")
+            stderr_end = stderr_end.strip()[-_SAID:]
+            return Result(status, "-", seconds, folders=folders, overdue=overdue, said=stderr_end)
         report = json.loads(told.read_text(encoding="utf-8"))
         musts = [each for each in report["requirements"] if each["level"] == "MUST"]
         return Result(
@@ -100,7 +100,7 @@ class Suite:
         found = (self.folder / "state").rglob("ledgers/*")
         return sum(1 for each in found if each.is_dir())
 
-    def _made(self, name: str) -> Path:
+    def _folder(self, name: str) -> Path:
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -109,8 +109,8 @@ class Suite:
         """Run a command of the suite; return its exit status, and whether it took too long."""
         environment = {
             **clean_environment(),
-            "XDG_STATE_HOME": str(self._made("state")),
-            "TMPDIR": str(self._made("tmp")),
+            "XDG_STATE_HOME": str(self._folder("state")),
+            "TMPDIR": str(self._folder("tmp")),
             "PYTHONPATH": os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")]),
             "NO_COLOR": "1",
         }
@@ -125,7 +125,7 @@ class Suite:
                 stdout=out,
                 stderr=err,
                 # A folder without settings of the suite.
-                cwd=self._made("working"),
+                cwd=self._folder("working"),
                 env=environment,
                 start_new_session=True,
             )
@@ -154,7 +154,7 @@ async def _ended(process: asyncio.subprocess.Process, limit_s: float) -> int:
         return await process.wait()
 
 
-async def all_of(
+async def run_concurrently(
     work: Callable[[_Given], Awaitable[_Made]], given: Sequence[_Given], jobs: int
 ) -> list[_Made]:
     """Return the result of `work` for each of `given`; `jobs` are done at once.
@@ -173,7 +173,7 @@ async def all_of(
     return [each for each in done if not isinstance(each, BaseException)]
 
 
-def hear_ctrl_c() -> None:
+def enable_ctrl_c() -> None:
     """Let Ctrl-C reach the runs, also where this process was started in the background.
 
     A process started in the background ignores Ctrl-C, and its children inherit that.
