@@ -74,15 +74,15 @@ def thread_event_stream(
 
 
 def protocol_event_stream(
-    store: ThreadStore, driver: RunDriver, thread_id: str, position: int, asked: JsonObject
+    store: ThreadStore, driver: RunDriver, thread_id: str, position: int, body: JsonObject
 ) -> EventSourceResponse:
-    """Return a response with the protocol events after the first `position` that `asked` selects.
+    """Return a response with the protocol events after the first `position` that `body` selects.
 
-    `asked` is the body of the request.
+    `body` is that of the request.
     """
 
     def after(position: int) -> Iterable[ProtocolEvent | None]:
-        return store.thread_protocol.from_position(thread_id, position, asked)
+        return store.thread_protocol.from_position(thread_id, position, body)
 
     async def events() -> AsyncIterator[ServerSentEvent]:
         async for each in driver.thread_events(thread_id, position, after):
