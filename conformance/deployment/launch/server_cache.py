@@ -21,7 +21,7 @@ from conformance.deployment.launch.installers import Recipe, commands, recipe
 from conformance.deployment.launch.launcher import Launcher
 from conformance.deployment.launch.process import ProcessTree
 
-Report = Callable[[str], None]
+Notify = Callable[[str], None]
 
 _FINISHED = "environment.json"
 _INSTALL_LOG = "install.log"
@@ -45,18 +45,18 @@ class Cached:
 
 
 @contextmanager
-def environment(launcher: Launcher, version: Version, report: Report) -> Iterator[Path]:
+def environment(launcher: Launcher, version: Version, notify: Notify) -> Iterator[Path]:
     """Yield the folder of the server's environment; it cannot be cleared during the block.
 
     Raises `NotStartedError` with the installer's last lines if it cannot be installed.
     """
     wanted = recipe(launcher, version)
-    with environment_of(launcher.name, str(version), wanted, report) as folder:
+    with environment_of(launcher.name, str(version), wanted, notify) as folder:
         yield folder
 
 
 @contextmanager
-def environment_of(name: str, version: str, wanted: Recipe, report: Report) -> Iterator[Path]:
+def environment_of(name: str, version: str, wanted: Recipe, notify: Notify) -> Iterator[Path]:
     """Yield the folder of the environment of any recipe; install it if it is not there yet."""
     text = wanted.text()
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -70,9 +70,9 @@ def environment_of(name: str, version: str, wanted: Recipe, report: Report) -> I
             "that can be written to"
         ) from broken
     with ExitStack() as stack:
-        with _one_installation(locks, f"{name} {version}", report):
+        with _one_installation(locks, f"{name} {version}", notify):
             if not (folder / _FINISHED).is_file():
-                report(f"installing {name} {version} into {folder}")
+                notify(f"installing {name} {version} into {folder}")
                 _create(folder, name, version, wanted)
             use = locks / _USES / f"{uuid4()}.lock"
             stack.callback(use.unlink, missing_ok=True)
@@ -114,12 +114,12 @@ def _locks(folder: Path) -> Path:
 
 
 @contextmanager
-def _one_installation(locks: Path, what: str, report: Report) -> Iterator[None]:
+def _one_installation(locks: Path, what: str, notify: Notify) -> Iterator[None]:
     lock = FileLock(locks / _MAKING)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        report(f"waiting for another run that installs {what}")
+        notify(f"waiting for another run that installs {what}")
         lock.acquire()
     try:
         yield

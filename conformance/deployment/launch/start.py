@@ -23,7 +23,7 @@ from conformance.deployment.launch.launcher import Launcher
 from conformance.deployment.launch.ports import HOST, free_port
 from conformance.deployment.launch.postgresql import postgresql
 from conformance.deployment.launch.process import ProcessTree
-from conformance.deployment.launch.server_cache import Report, clean_environment, environment
+from conformance.deployment.launch.server_cache import Notify, clean_environment, environment
 from conformance.waiting import wait_until
 
 _POLL_S = 0.1
@@ -54,12 +54,12 @@ class Running:
 
 @contextmanager
 def launched(
-    launcher: Launcher, version: Version, report: Report, data: Path | None = None
+    launcher: Launcher, version: Version, notify: Notify, data: Path | None = None
 ) -> Iterator[Running]:
     """Install the server if needed, start it on a free port, and end it after the block.
 
     With `data`, a folder, the server keeps its storage there, so that a later start, also
-    of another version, finds it. `report` is called with a sentence before each slow step.
+    of another version, finds it. `notify` is called with a sentence before each slow step.
     Raises `NotStartedError` with the last lines of the installer or server if it does not
     start.
     """
@@ -67,7 +67,7 @@ def launched(
         place = stack.enter_context(_working_folder(data))
         programs = None
         if launcher.install is not None:
-            folder = stack.enter_context(environment(launcher, version, report))
+            folder = stack.enter_context(environment(launcher, version, notify))
             programs = bin_of(launcher.install.kind, folder)
         project = _copy_project(launcher, place, programs)
         port = free_port()
@@ -80,8 +80,8 @@ def launched(
         }
         if "postgresql" in launcher.services:
             kept = place / "postgresql" if data else None
-            placeholders["postgresql"] = stack.enter_context(postgresql(report, kept))
-        report(f"starting {launcher.name} {version}")
+            placeholders["postgresql"] = stack.enter_context(postgresql(notify, kept))
+        notify(f"starting {launcher.name} {version}")
         server = ProcessTree(
             [each.format(**placeholders) for each in launcher.command],
             cwd=project,
@@ -103,7 +103,7 @@ def launched(
         yield Running(url, launcher.name, str(version), server.output, restart)
         status = server.status()
         if status is not None and not server.was_ended:
-            report(
+            notify(
                 f"{launcher.name} {version} stopped unexpectedly, with status {status}; "
                 f"its last lines:\n{server.last_lines()}"
             )
