@@ -19,7 +19,7 @@ from conformance.contract.catalogue import (
     load_catalogue,
     read_catalogue,
 )
-from conformance.contract.documents import load_index
+from conformance.contract.documented import load_index
 from conformance.contract.operations import OPERATIONS
 from conformance.contract.published import load_published
 from conformance.deployment.settings import Settings

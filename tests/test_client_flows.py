@@ -9,7 +9,7 @@ import pytest
 
 from conformance.clients.flows import DocumentMistake, Flow, load_document_mistakes, load_flows
 from conformance.contract.catalogue import DOCUMENTED_CLIENTS
-from conformance.contract.documents import load_fixtures, load_index
+from conformance.contract.documented import load_fixtures, load_index
 
 LANGUAGES = {"python-sdk": "Python", "js-sdk": "Javascript", "curl": "CURL"}
 FLOWS = [flow for by_client in load_flows().values() for flow in by_client.values()]

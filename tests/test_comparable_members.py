@@ -14,7 +14,7 @@ from conformance.checks.comparable_members import (
     shows_its_state,
 )
 from conformance.checks.views import History
-from conformance.model.history import same_json
+from conformance.model.json_differences import same_json
 
 SOURCE, COPY = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from conformance.cli import cli
 from conformance.commands.options import credentials, credentials_options
-from conformance.deployment.credentials import parse_headers, parse_key
+from conformance.deployment.credential_parsing import parse_headers, parse_key
 from conformance.deployment.settings import SettingsError
 from conformance.runner.embedding import EmbeddedController, headers_of
 from tests.conftest import Reply, answering, as_json, command

@@ -11,7 +11,7 @@ import pytest
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.declared_additions import Claim, declares
 from conformance.contract.published import NEWER_VERSIONS
-from conformance.contract.sources import citation
+from conformance.contract.published_citations import citation
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.data import schemas_dir
 from conformance.deployment.probe.identify import identify_deployment

@@ -13,16 +13,13 @@ from typing import Any
 
 import pytest
 
+from conformance.contract.documented import load_fixtures, load_index, outputs_of, requests_of
 from conformance.contract.documents import (
     Document,
     Part,
     differences,
     incomplete_entries,
-    load_fixtures,
-    load_index,
-    outputs_of,
     read_document,
-    requests_of,
 )
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "documents"

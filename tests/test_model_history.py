@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.model.history import (
+from conformance.model.json_differences import (
     OWN_THREAD,
     SHOWN,
     differences,

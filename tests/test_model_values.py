@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance.model.containment import contains
 from conformance.model.errors import InvalidError
-from conformance.model.filters import contains
 from conformance.model.ids_and_times import deep_copy, time_ordered_id
 from conformance.model.messages import add_messages, normalise
 from tests.model_examples import NOON, message

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from conformance.commands.schemas import guess, schemas_command
 from conformance.contract import derive, schemas
-from conformance.contract.documents import load_fixtures, outputs_of, requests_of
+from conformance.contract.documented import load_fixtures, outputs_of, requests_of
 from conformance.contract.schemas import (
     FORMATS,
     SchemaError,

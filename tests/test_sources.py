@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.contract import sources
+from conformance.contract import published_citations
 from conformance.contract.catalogue import load_catalogue
-from conformance.contract.documents import load_fixtures, load_index
+from conformance.contract.documented import load_fixtures, load_index
 from conformance.contract.published import load_published
 
 SOURCES = sorted(
@@ -64,11 +64,11 @@ def missing(source: str) -> list[str]:
         return []
     if kind.endswith(".txt"):
         return _missing_section(kind, rest)
-    cited = sources.citation(source)
+    cited = published_citations.citation(source)
     if cited is None:
         return [kind]
     facts = load_published(cited.release)
-    return [gone for piece in cited.pieces for gone in sources.missing(facts, piece)]
+    return [gone for piece in cited.pieces for gone in published_citations.missing(facts, piece)]
 
 
 def _missing_section(file: str, place: str) -> list[str]:

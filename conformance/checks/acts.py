@@ -41,7 +41,7 @@ _WAITS = "it is answered only once the run has ended: asked of a run that is not
 
 @dataclass(frozen=True)
 class LeftOutPairs:
-    """Operations that no check needs to see accepted in `conditions`, and why."""
+    """Pairs of operation and condition for which no check needs an accepted request, and why."""
 
     operations: tuple[str, ...]
     conditions: tuple[str, ...]

@@ -11,7 +11,7 @@ from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.views import History, State, checkpoint_id_of, parent_id_of
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer
-from conformance.model.history import mask_thread_id, same_json
+from conformance.model.json_differences import mask_thread_id, same_json
 from conformance.safe_text import excerpt
 
 #: Members that stay the same when a state is added after this one; `tasks` get their results

@@ -51,7 +51,7 @@ def count_comparison(*values: Any) -> None:
     _count.comparisons += 1
     members: set[str] = set()
     found = sum(_survey(value, members) or _is_checkpoint(value) for value in values)
-    if not found and any(map(_has_ids, values)):
+    if not found and any(map(_is_thread_or_state, values)):
         raise Blocked("what was to be compared shows nothing but ids")
     _count.values += found
     _count.members |= members
@@ -64,14 +64,14 @@ def count_judgement() -> None:
 
 
 def _is_checkpoint(value: Any) -> bool:
-    """Return whether a JSON value is an object of ids alone: a checkpoint is compared by them."""
+    """Return whether a value holds nothing but ids, as a checkpoint: they count as compared then."""
     return isinstance(value, dict) and value.keys() <= _IDS and any(value.values())
 
 
-def _has_ids(value: Any) -> bool:
-    """Return whether a JSON value is a thread or state with more than ids, or a list with one."""
+def _is_thread_or_state(value: Any) -> bool:
+    """Return whether a value is an object with an id and other members, or a list with one."""
     if isinstance(value, list | tuple):
-        return any(map(_has_ids, value))
+        return any(map(_is_thread_or_state, value))
     return isinstance(value, dict) and bool(value.keys() & _IDS) and bool(value.keys() - _IDS)
 
 

@@ -15,7 +15,12 @@ from conformance.checks.runs import Runs
 from conformance.checks.views import History, State, Thread, has_data
 from conformance.checks.ways import get_caught_up
 from conformance.deployment.ownership.guard import NotOursRefusal
-from conformance.model.history import differences, differences_by_place, differing_items, same_json
+from conformance.model.json_differences import (
+    differences,
+    differences_by_place,
+    differing_items,
+    same_json,
+)
 
 _T = TypeVar("_T")
 

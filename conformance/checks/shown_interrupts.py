@@ -41,7 +41,7 @@ def as_list(shown: Any) -> list[Any]:
 
 
 def members_of_both(some: list[Any], others: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Return two lists of interrupts, reduced to `value` and the members that both of a pair show.
+    """Pair two lists of interrupts by position; reduce each pair to what both show, and `value`.
 
     Lists of different lengths are returned as they are.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from conformance.contract.documents import documented_dir
+from conformance.contract.documented import documented_dir
 from conformance.typed_data import read_toml
 
 #: The result of a flow: what it prints, or the value of its only expression.

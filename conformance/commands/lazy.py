@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from conformance.commands.exit_handling import PipeSafeGroup
-from conformance.deployment.credentials import ENVIRONMENT
+from conformance.deployment.settings import ENVIRONMENT
 
 
 class LazyGroup(PipeSafeGroup):

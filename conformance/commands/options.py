@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from conformance.deployment.connect import redact_streams
-from conformance.deployment.credentials import (
+from conformance.deployment.credential_parsing import (
     parse_header,
     parse_headers,
     parse_key,

@@ -24,9 +24,9 @@ from conformance.selftest.fault_row import Row
 from conformance.selftest.freedom_matrix import run_freedoms
 from conformance.selftest.freedom_pairs import PAIRS, choose_pairs
 from conformance.selftest.freedom_row import FreedomRow, name_of
+from conformance.selftest.matrix_files import NoRowsError
 from conformance.selftest.processes import SelftestError
 from conformance.selftest.second_try import with_second_try
-from conformance.selftest.written import NoRowsError
 
 _Row = TypeVar("_Row", Row, FreedomRow)
 

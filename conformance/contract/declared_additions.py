@@ -1,4 +1,4 @@
-"""Whether an OpenAPI document declares an addition of a newer release, which is judged only then.
+"""Claims: requirements that only a newer release states, judged only where it is declared.
 
 A requirement that only a newer published document states has a `claim`, such as
 `POST /threads/search: exclude_metadata`. A deployment claims it if its own OpenAPI document

@@ -11,7 +11,7 @@ from typing import Any
 
 from conformance.contract.catalogue import Catalogue
 from conformance.contract.published import PINNED_VERSION
-from conformance.contract.sources import citation
+from conformance.contract.published_citations import citation
 
 #: Keywords whose values are lists of schemas, which are compared one by one.
 _NESTED = ("anyOf", "oneOf", "allOf")

@@ -16,7 +16,7 @@ from typing import Any
 from genson import SchemaBuilder  # type: ignore[import-untyped]
 
 from conformance.contract import assemble_openapi
-from conformance.contract.documents import outputs_of, requests_of
+from conformance.contract.documented import outputs_of, requests_of
 from conformance.contract.published import load_published, references
 from conformance.contract.schemas import OWN_FILES
 from conformance.data import schemas_dir

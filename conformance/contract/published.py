@@ -171,7 +171,10 @@ def _content(holder: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def without_prose(schema: Any) -> Any:
-    """Return a schema without titles, descriptions and examples; properties of such names stay."""
+    """Return a schema without the keywords title, description and example, at any depth.
+
+    Properties that have these names are kept.
+    """
     if isinstance(schema, list):
         return [without_prose(each) for each in schema]
     if not isinstance(schema, dict):

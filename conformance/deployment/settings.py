@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 DEFAULT_SEED = 20250512
+#: The prefix of the names of all environment variables.
+ENVIRONMENT = "THREADS_CONFORMANCE"
 _URL_FORM = "write it like http://127.0.0.1:2024"
 CONFIG_FILE = "threads-conformance.toml"
 #: If any of these settings is given, the graph is not that of the documents.

@@ -8,8 +8,8 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.containment import contains
 from conformance.model.entities import Thread
-from conformance.model.filters import contains
 from conformance.model.ids_and_times import JsonObject
 from conformance.model.search import Query, Searches
 from conformance.reference.wire import WireRequest

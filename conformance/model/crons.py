@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conformance.model.assistants import Assistants
+from conformance.model.containment import contains
 from conformance.model.entities import Cron, Run
 from conformance.model.errors import InvalidError, ModelError
-from conformance.model.filters import contains
 from conformance.model.ids_and_times import JsonObject, canonical_id, deep_copy, timestamp
 from conformance.model.records import Records
 from conformance.model.runs import Runs

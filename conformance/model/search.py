@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conformance.model import extract as paths
+from conformance.model.containment import contains
 from conformance.model.entities import Thread
 from conformance.model.errors import InvalidError
-from conformance.model.filters import contains
 from conformance.model.ids_and_times import JsonObject, canonical_id
 from conformance.model.records import Records
 from conformance.model.views import Views

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conformance.model.assistants import Assistants
+from conformance.model.containment import contains
 from conformance.model.entities import Checkpoint, Thread
 from conformance.model.errors import ConflictError, InvalidError
-from conformance.model.filters import contains
 from conformance.model.graphs import INPUT, START
 from conformance.model.ids_and_times import JsonObject, deep_copy
 from conformance.model.records import Records

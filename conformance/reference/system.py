@@ -9,8 +9,8 @@ from starlette.routing import Route
 from conformance import __version__
 from conformance.contract.schemas import load_openapi
 from conformance.data import schemas_dir
+from conformance.model.containment import contains
 from conformance.model.errors import InvalidError, NotFoundError
-from conformance.model.filters import contains
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer
 from conformance.reference.bodies import parse_json

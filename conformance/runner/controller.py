@@ -11,7 +11,7 @@ from conformance.defects import Defects
 from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult
-from conformance.runner.progress_view import View
+from conformance.runner.progress_listener import ProgressListener
 from conformance.runner.pytest_names import DATA_KEY
 from conformance.runner.server_errors import ServerError
 from conformance.runner.transfer import result_in, server_errors_in
@@ -38,7 +38,7 @@ class Controller:
         self.restarting = False
         self.interrupted = False
         self.defects = Defects()
-        self.view: View | None = None
+        self.view: ProgressListener | None = None
         self._started = started
 
     @pytest.hookimpl(optionalhook=True)

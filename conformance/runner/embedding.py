@@ -9,15 +9,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from conformance.deployment.credentials import (
-    ENVIRONMENT,
+from conformance.deployment.credential_parsing import (
     Headers,
     parse_header,
     parse_headers,
     parse_key,
     with_key,
 )
-from conformance.deployment.settings import GraphSettings, SettingsError
+from conformance.deployment.settings import ENVIRONMENT, GraphSettings, SettingsError
 from conformance.runner.cleanup import clean_up
 from conformance.runner.controller import Controller
 from conformance.runner.settings import client_names, new_settings

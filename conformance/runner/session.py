@@ -26,7 +26,7 @@ from conformance.report.score import requirement_results, run_verdict, totals
 from conformance.runner import server_errors
 from conformance.runner.cleanup import account_of_kept, clean_up
 from conformance.runner.controller import Controller
-from conformance.runner.progress_view import View
+from conformance.runner.progress_listener import ProgressListener
 from conformance.runner.pytest_process import collect, own_pytest, pytest_arguments, run_pytest
 from conformance.runner.selection import selected_requirements
 from conformance.runner.timings import by_operation, timings
@@ -45,7 +45,7 @@ def collect_checks(settings: Settings) -> dict[str, tuple[str, ...]]:
 def run_suite(
     settings: Settings,
     server: ServerInfo,
-    view: View | None = None,
+    view: ProgressListener | None = None,
     *,
     workers: str = "0",
     keyword: str = "",

@@ -11,7 +11,7 @@ from pathlib import Path
 from conformance.contract.catalogue import ALL_CLIENTS, COUNTED_LEVELS, Requirement, load_catalogue
 from conformance.report.plain_text import counted
 from conformance.selftest.fault_row import Outcome, Row
-from conformance.selftest.written import KILL_HEADING, read_rows, write_kill_matrix
+from conformance.selftest.matrix_files import KILL_HEADING, read_rows, write_kill_matrix
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ class Outcome(StrEnum):
 class Row:
     """A fault, the requirements that it breaks, and those that failed, were blocked or in error.
 
-    `checks` is the number of checks that were run; all others provably never reach the alteration.
-    `why` maps ids of failed and blocked checks to the first line of their message. `narrow`: tried
-    only by the checks of the requirements that the fault breaks.
+    `checks` is the number of checks that were run; the others never reach the alteration, as
+    a run without the fault showed. `why` maps ids of failed and blocked checks to the first line of
+    their message. `narrow` says that only the checks of the requirements in `breaks` were run.
     """
 
     fault: str

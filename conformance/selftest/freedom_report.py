@@ -14,7 +14,7 @@ from conformance.freedoms.registry import Freedom, all_freedoms
 from conformance.report.plain_text import counted
 from conformance.safe_text import excerpt
 from conformance.selftest.freedom_row import FreedomRow, Outcome
-from conformance.selftest.written import FREEDOM_HEADING, read_rows, write_freedom_matrix
+from conformance.selftest.matrix_files import FREEDOM_HEADING, read_rows, write_freedom_matrix
 
 _REASON_WIDTH = 300
 

@@ -26,7 +26,7 @@ from conformance.checks.expect import (
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.required_states import require_states
 from conformance.checks.views import id_of
-from conformance.model.history import mask_thread_id, same_json
+from conformance.model.json_differences import mask_thread_id, same_json
 
 SAME, DIFFERENT = "The histories are the same.", "The histories are different."
 #: The published default of the history's limit.

@@ -109,7 +109,7 @@ def _assert_one_order(
 
 
 def _programs(given: ThreadsApi, draw: Callable[[int, int], Program]) -> Iterator[Program]:
-    """Yield the programs of this run; the requests before each are not reported with it."""
+    """Yield the programs of this run; forget, before each, what was sent for the one before."""
     settings = given.context.settings
     for number in range(ROUNDS[settings.effort]):
         given.context.forget()

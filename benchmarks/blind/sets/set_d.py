@@ -15,10 +15,10 @@ from uuid import NAMESPACE_OID, uuid5
 
 from benchmarks.blind.registry import blind
 from conformance.faults.kit.runs import encode_events, events_in
+from conformance.model.containment import contains
 from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.errors import ConflictError, ModelError, NotFoundError
 from conformance.model.executor import Advance, Executor
-from conformance.model.filters import contains
 from conformance.model.ids_and_times import canonical_id
 from conformance.model.records import Records
 from conformance.model.runs import Runs

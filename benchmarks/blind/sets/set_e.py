@@ -13,11 +13,11 @@ from typing import Any
 from benchmarks.blind.registry import blind
 from conformance.faults.kit.http_changes import change_request, mapped, without
 from conformance.faults.kit.runs import encode_events, events_in
+from conformance.model.containment import contains
 from conformance.model.crons import Crons
 from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.errors import ConflictError, ModelError
 from conformance.model.executor import Executor
-from conformance.model.filters import contains
 from conformance.model.graphs import INPUT
 from conformance.model.ids_and_times import canonical_id
 from conformance.model.records import Records

@@ -21,10 +21,11 @@ from conformance.deployment.ownership.guard import ID_MEMBERS
 from conformance.deployment.ownership.proof import Ownership, is_uuid
 from conformance.deployment.settings import Settings
 
-#: By effort: the share of the keywords that is broken, the number of values for each, and the
-#: share of the bodies that meet keywords.
+#: The share of the keywords that are broken, by effort.
 _BROKEN = {"quick": 0.25, "standard": 1.0, "thorough": 1.0}
+#: The number of values tried for each broken keyword, by effort.
 _VALUES = {"quick": 1, "standard": 1, "thorough": 1000}
+#: The share of the valid bodies that are sent, by effort.
 _MET = {"quick": 0.1, "standard": 0.3, "thorough": 1.0}
 
 
@@ -41,8 +42,8 @@ def broken_keywords(
 ) -> list[BrokenKeyword]:
     """Return bodies with one thing wrong in each, for as many keywords as the effort asks for.
 
-    `right` returns a valid body. All but one place of a returned body is taken from a valid one, so
-    that nothing else can be the reason of a refusal; in a list only the last item is wrong.
+    `right` returns a valid body. Each is a valid body in which one place is replaced by a wrong
+    value, so that nothing else can be the reason for a refusal; in a list it is the last item.
     """
     by_keyword: dict[str, list[BrokenKeyword]] = {}
     for keyword, wrong in _coverage_cases(operation_id, schema, (), GenerationMode.NEGATIVE):

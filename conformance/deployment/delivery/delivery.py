@@ -46,8 +46,8 @@ _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 class Probes:
     """The requests that a delivery sends in addition to the one at hand.
 
-    `send` sends a request once. `is_well` repeats, with the credentials of a request, one
-    that the deployment has answered well before. `status_of` and `remove` read and delete a
+    `send` sends a request once. `is_well` says whether the deployment still answers: it
+    repeats a request that succeeded before, with the credentials of the given one. `status_of` and `remove` read and delete a
     thread by its id: they return the status of the answer, or None without one.
     """
 

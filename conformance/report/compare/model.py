@@ -32,11 +32,11 @@ class Kind(StrEnum):
 
     #: A check passed and no longer does.
     REGRESSION = "regression"
-    #: It did not pass, and all its compared checks pass now.
+    #: The requirement did not pass, and all its compared checks pass now.
     REPAIR = "repair"
-    #: It fails in both, in different ways.
+    #: The requirement fails in both reports, in different ways.
     CHANGED_FAILURE = "changed_failure"
-    #: It passes in neither, with different verdicts.
+    #: The requirement passes in neither report, with different verdicts.
     OTHER = "other"
 
 

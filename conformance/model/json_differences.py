@@ -1,4 +1,4 @@
-"""Equality and differences of histories and of states.
+"""Equality and smallest differences of JSON values, and masking of a thread's own id.
 
 Histories are compared after each thread's own id is masked wherever it occurs as a whole
 string value, in any member. Everything else counts.

@@ -7,7 +7,7 @@ from typing import Protocol
 from conformance.report.record import CheckResult, Deployment, RunInfo
 
 
-class View(Protocol):
+class ProgressListener(Protocol):
     """The receiver of the progress of a run."""
 
     def start(self, deployment: Deployment, run: RunInfo, total_checks: int) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from conformance.deployment.settings import SettingsError
 
-#: The prefix of the names of all environment variables.
-ENVIRONMENT = "THREADS_CONFORMANCE"
 API_KEY_HEADER = "x-api-key"
 Headers = tuple[tuple[str, str], ...]
 
