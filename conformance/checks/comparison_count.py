@@ -64,7 +64,7 @@ def count_judgement() -> None:
 
 
 def _is_checkpoint(value: Any) -> bool:
-    """Return whether a value holds nothing but ids, as a checkpoint: they count as compared then."""
+    """Return whether a value holds nothing but ids, as a checkpoint does: they count then."""
     return isinstance(value, dict) and value.keys() <= _IDS and any(value.values())
 
 

@@ -47,8 +47,9 @@ class Probes:
     """The requests that a delivery sends in addition to the one at hand.
 
     `send` sends a request once. `is_well` says whether the deployment still answers: it
-    repeats a request that succeeded before, with the credentials of the given one. `status_of` and `remove` read and delete a
-    thread by its id: they return the status of the answer, or None without one.
+    repeats a request that succeeded before, with the credentials of the given one. `status_of` and
+    `remove` read and delete a thread by its id: they return the status of the answer, or None
+    without one.
     """
 
     send: Callable[[httpx.Request], httpx.Response]
