@@ -24,7 +24,7 @@ from conformance.selftest.fault_row import Row
 from conformance.selftest.freedom_matrix import run_freedoms
 from conformance.selftest.freedom_pairs import PAIRS, choose_pairs
 from conformance.selftest.freedom_row import FreedomRow, name_of
-from conformance.selftest.matrix_files import NoRowsError
+from conformance.selftest.matrix_files import NoRowsError, read_duration
 from conformance.selftest.processes import SelftestError
 from conformance.selftest.second_try import with_second_try
 
@@ -176,6 +176,11 @@ class _How:
     profile: str
     report_dir: Path | None
 
+    def seconds_since(self, started: float, kind: type[Row | FreedomRow]) -> float:
+        """Return the seconds since `started`, and those of the run that is continued, if any."""
+        before = read_duration(self.directory, kind) if self.again else 0.0
+        return round(time.perf_counter() - started + before, 1)
+
     @property
     def directory(self) -> Path:
         """The folder of selftest.json and selftest.md."""
@@ -279,7 +284,7 @@ def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
         or bool(how.requirements)
         or how.profile != PROFILES[-1],
         profile=how.profile,
-        duration_s=round(time.perf_counter() - started, 1),
+        duration_s=how.seconds_since(started, Row),
     )
     click.echo(fault_report.as_summary(matrix))
     _write(partial(fault_report.write, matrix), how, whole=not (matrix.partial or matrix.narrow))
@@ -331,7 +336,7 @@ def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: _How) -> bool:
         or how.profile != PROFILES[-1],
         profile=how.profile,
         seed=how.seed,
-        duration_s=round(time.perf_counter() - started, 1),
+        duration_s=how.seconds_since(started, FreedomRow),
     )
     click.echo(freedom_report.as_summary(matrix))
     _write(partial(freedom_report.write, matrix), how, whole=not matrix.partial)

@@ -67,6 +67,13 @@ def read_rows(
         ) from other
 
 
+def read_duration(directory: Path, kind: type[Row | FreedomRow]) -> float:
+    """Return the seconds that the matrix of such rows in `directory` took; 0 without one."""
+    data = _read_json(directory)
+    matrix = data.get(FREEDOMS, {}) if kind is FreedomRow else data
+    return float(matrix.get("duration_s", 0.0))
+
+
 def _read_json(directory: Path) -> dict[str, Any]:
     file = directory / "selftest.json"
     if not file.is_file():
