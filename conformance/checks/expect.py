@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -165,19 +165,22 @@ def assert_untouched(
 
 
 def assert_advances_timestamp(
-    given: ThreadsApi, thread: Thread, act: Callable[[], object], member: str = "updated_at"
+    given: ThreadsApi,
+    shown: Callable[[], Mapping[str, Any]],
+    act: Callable[[], object],
+    member: str = "updated_at",
 ) -> None:
-    """Assert that a timestamp of a thread, `member`, is later after `act` than before.
+    """Assert that a timestamp, `member` of what `shown` returns, is later after `act` than before.
 
     `act` is called again until it is later or the deadline passes, since two changes within the
     same millisecond may have the same timestamp. `Blocked` if a timestamp in whole seconds does not
     become later.
     """
-    before = timestamp_or_blocked(given.get(thread).get(member), member)
+    before = timestamp_or_blocked(shown().get(member), member)
 
     def act_again() -> Any:
         act()
-        return given.get(thread).get(member)
+        return shown().get(member)
 
     after = given.context.eventually(
         act_again, lambda after: timestamp_or_blocked(after, member) > before

@@ -527,7 +527,9 @@ def _assert_moves(member: str, given: ThreadsApi, runs: Runs, condition: str, ch
         plain = given.prepopulated()
         on_a_plain_thread = change if change in (_update, _append) else _append
         try:
-            assert_advances_timestamp(given, plain, lambda: on_a_plain_thread(maker, plain), member)
+            assert_advances_timestamp(
+                given, lambda: given.get(plain), lambda: on_a_plain_thread(maker, plain), member
+            )
         except PromiseBroken as broken:
             raise Blocked.because(broken) from None
     assert_that(moved(times), f"{member} after {times[0]}", times[1])

@@ -456,7 +456,9 @@ def _assert_unwritten_kept(before: dict[str, Any], state: State, graph: GraphSet
 def test_a_state_update_moves_updated_at(given: ThreadsApi) -> None:
     made = given.prepopulated()
     numbers = count(2)
-    assert_advances_timestamp(given, made, lambda: given.append(made, next(numbers)))
+    assert_advances_timestamp(
+        given, lambda: given.get(made), lambda: given.append(made, next(numbers))
+    )
 
 
 @requires("STATE-UPDATE-18")

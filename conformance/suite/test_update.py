@@ -67,7 +67,7 @@ def test_an_update_moves_updated_at(given: ThreadsApi, threads: ThreadsApi) -> N
     made = given.empty()
     numbers = count()
     assert_advances_timestamp(
-        given, made, lambda: threads.update(made, metadata={"n": next(numbers)})
+        given, lambda: given.get(made), lambda: threads.update(made, metadata={"n": next(numbers)})
     )
 
 
