@@ -240,6 +240,9 @@ def _updating(change: Callable[[Cron, Cron, Json], Cron]) -> Apply:
     return apply
 
 
+fault("update-of-a-cron-leaves-updated-at", breaks=["CRON-20"])(
+    _updating(lambda before, after, _: replace(after, updated_at=before.updated_at))
+)
 fault("metadata-of-a-cron-cannot-be-changed", breaks=["CRON-14"])(_forgetting("metadata"))
 fault("metadata-of-a-cron-is-replaced-by-an-update", breaks=["CRON-14"])(
     _updating(

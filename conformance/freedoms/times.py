@@ -9,6 +9,7 @@ from typing import Any
 from conformance.faults.kit.http_changes import STATES, change_shown
 from conformance.freedoms.kit import CRONS, is_timestamp, times_as
 from conformance.freedoms.registry import freedom
+from conformance.model.crons import Crons
 from conformance.model.entities import Thread
 from conformance.model.json_differences import same_json
 from conformance.model.records import Records
@@ -110,6 +111,26 @@ def updates_that_change_nothing_move_no_time(altered: Altered) -> None:
         if ttl is None and same_json(thread.metadata, thread.metadata | (metadata or {})):
             return altered.store.views.thread_view(thread)
         return right(thread_id, metadata, ttl)
+
+
+@freedom(
+    "updates-that-change-nothing-move-no-time-of-a-cron",
+    allowed_by="Published is the updated_at of a cron; no source says that an update to what it "
+    "is already moves it.",
+    profile="full",
+)
+def updates_that_change_nothing_move_no_time_of_a_cron(altered: Altered) -> None:
+    @altered.override(Crons.update_cron)
+    def update_cron(right: Any, cron_id: str, changes: dict[str, Any]) -> Any:
+        cron = altered.store.records.cron(cron_id)
+        own = {
+            name: getattr(cron, name) for name in ("schedule", "timezone", "end_time", "enabled")
+        }
+        metadata = cron.metadata | (changes.get("metadata") or {})
+        before = {**cron.payload, **own, "metadata": cron.metadata}
+        if same_json(before, {**before, **changes, "metadata": metadata}):
+            return altered.store.views.cron_view(cron)
+        return right(cron_id, changes)
 
 
 @freedom("everything-moves-updated-at", allowed_by=_MOVES)

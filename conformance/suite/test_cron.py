@@ -1,6 +1,7 @@
 """Crons: runs on a schedule. Every cron is on a thread of the check, and deleted at the end."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import published_members
 from conformance.checks.crons import EVERY_MINUTE, RARELY, Cron, Crons
 from conformance.checks.expect import (
+    assert_advances_timestamp,
     assert_equal,
     assert_is,
     assert_refused,
@@ -399,3 +401,19 @@ def test_an_unknown_cron_is_404(
     }[operation]
     given.ensure_success(send(given_crons.create(given.empty())["cron_id"]))
     assert_equal(send(client.ownership.absent_id()).status, 404, "status")
+
+
+@requires("CRON-20")
+def test_an_update_moves_updated_at_of_a_cron(
+    given: ThreadsApi, given_crons: Crons, crons: Crons
+) -> None:
+    made = given_crons.create(given.empty())
+    # Each update changes something: one that does not may leave updated_at as it is.
+    changes = cycle([{"enabled": False}, {"enabled": True}])
+
+    def update() -> None:
+        change = next(changes)
+        crons.update(made, **change)
+        _get_changed(given_crons, made, change)
+
+    assert_advances_timestamp(given, lambda: given_crons.get(made), update)
