@@ -193,18 +193,26 @@ class _How:
         is_right: Callable[[_Row], bool],
         name_of_row: Callable[[_Row], str],
         run: Callable[[list[str], int, Callable[[_Row], None]], list[_Row]],
+        is_enough: Callable[[_Row], bool] = lambda _: True,
     ) -> _Tried[_Row]:
         """Try these names by `run`, except those whose row of the earlier run is right.
 
-        What is interrupted is made of the rows so far, and of those of the earlier run.
+        So are those tried whose row is right and not `is_enough`, such as one made by fewer checks
+        than are wanted now. What is interrupted is made of the rows so far, and of those of the
+        earlier run.
         """
-        tried = [name for name in names if name not in earlier or not is_right(earlier[name])]
+        wrong = {name for name, row in earlier.items() if not is_right(row)}
+        tried = [
+            name
+            for name in names
+            if name not in earlier or name in wrong or not is_enough(earlier[name])
+        ]
         found: dict[str, _Row] = {}
 
         def keep(row: _Row) -> None:
             found[name_of_row(row)] = row
 
-        again = set(tried) & earlier.keys()
+        again = wrong & set(tried)
         interrupted = False
         try:
             rows = run(tried, min(self.workers, len(tried)), keep) if tried else []
@@ -271,12 +279,13 @@ def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
 
         return run_matrix(names, processes, on_row, how.profile, how.requirements, narrow)
 
-    def is_right(row: Row) -> bool:
-        # A row made by fewer checks than are wanted now is not kept.
-        return fault_report.is_killed(row) and (row.fault in narrow or not row.narrow)
+    def is_enough(row: Row) -> bool:
+        return row.fault in narrow or not row.narrow
 
     earlier = fault_report.read_earlier(how.directory, how.profile) if how.again else {}
-    tried = how.rows_of(chosen, earlier, is_right, lambda row: row.fault, run)
+    tried = how.rows_of(
+        chosen, earlier, fault_report.is_killed, lambda row: row.fault, run, is_enough
+    )
     matrix = fault_report.Matrix(
         rows=tried.rows,
         again=tried.again,
