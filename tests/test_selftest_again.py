@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from conformance.cli import cli
 from conformance.commands import selftest as command
-from conformance.contract.catalogue import PROFILES
+from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.faults.registry import all_faults
 from conformance.freedoms.registry import all_freedoms
 from conformance.selftest.fault_row import Row
@@ -47,6 +47,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
                 all_faults()[name].breaks,
                 fell=() if bad else all_faults()[name].breaks,
                 narrow=name in narrow,
+                catalogue=load_catalogue().digest,
             )
             for name, bad in _with_bad(names, noted)
         ]
@@ -201,6 +202,57 @@ def test_rows_of_another_profile_are_not_kept(ran: Ran, selftest: Callable[..., 
     assert told.exit_code == 2
     assert "was made with --profile full: give the same" in told.output
     assert len(ran) == 1
+
+
+def test_rows_of_some_requirements_are_not_kept(ran: Ran, selftest: Callable[..., Result]) -> None:
+    some = all_faults()[FAULTS[0]].breaks[0]
+    chosen = _options("--fault", FAULTS[:1])
+    selftest(*chosen, "--requirement", some)
+    told = selftest(*chosen, "--again")
+    assert told.exit_code == 2
+    assert f"was made with --requirement ['{some}']: give the same" in told.output
+    selftest(*chosen)
+    told = selftest(*chosen, "--again", "--requirement", some)
+    assert told.exit_code == 2
+    assert "was made without --requirement: give the same" in told.output
+    assert len(ran) == 2
+
+
+def test_a_fault_that_breaks_something_else_now_is_tried(
+    ran: Ran, selftest: Callable[..., Result], tmp_path: Path
+) -> None:
+    chosen = _options("--fault", FAULTS)
+    selftest(*chosen)
+    file = tmp_path / "selftest.json"
+    data = json.loads(file.read_text(encoding="utf-8"))
+    data["faults"][0]["breaks"] = data["faults"][0]["fell"] = ["COPY-01"]
+    file.write_text(json.dumps(data), encoding="utf-8")
+    selftest(*chosen, "--again")
+    assert ran[1] == FAULTS[:2]
+
+
+def test_rows_of_earlier_requirements_are_told(
+    ran: Ran, selftest: Callable[..., Result], tmp_path: Path
+) -> None:
+    chosen = _options("--fault", FAULTS)
+    told = "tried before the requirements were last changed"
+    assert told not in selftest(*chosen).output
+    file = tmp_path / "selftest.json"
+    data = json.loads(file.read_text(encoding="utf-8"))
+    data["faults"][0]["catalogue"] = "another"
+    file.write_text(json.dumps(data), encoding="utf-8")
+    assert f"1 {told}" in selftest(*chosen, "--again").output
+    assert len(ran) == 2
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"faults": 7, "profile": "full"}'])
+def test_a_file_that_cannot_be_read_is_no_earlier_run(
+    text: str, ran: Ran, selftest: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "selftest.json").write_text(text, encoding="utf-8")
+    told = selftest(*_options("--fault", FAULTS), "--again")
+    assert (told.exit_code, ran) == (2, [])
+    assert "leave --again out" in told.output
 
 
 def test_rows_of_another_version_are_not_kept(

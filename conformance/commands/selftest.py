@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
 
 import click
 
@@ -24,11 +23,9 @@ from conformance.selftest.fault_row import Row
 from conformance.selftest.freedom_matrix import run_freedoms
 from conformance.selftest.freedom_pairs import PAIRS, choose_pairs
 from conformance.selftest.freedom_row import FreedomRow, name_of
-from conformance.selftest.matrix_files import NoRowsError, read_duration
+from conformance.selftest.matrix_files import EarlierRun, NoRowsError
+from conformance.selftest.matrix_run import try_rows
 from conformance.selftest.processes import SelftestError
-from conformance.selftest.second_try import with_second_try
-
-_Row = TypeVar("_Row", Row, FreedomRow)
 
 
 class _NotJudged(click.ClickException):
@@ -176,73 +173,10 @@ class _How:
     profile: str
     report_dir: Path | None
 
-    def seconds_since(self, started: float, kind: type[Row | FreedomRow]) -> float:
-        """Return the seconds since `started`, and those of the run that is continued, if any."""
-        before = read_duration(self.directory, kind) if self.again else 0.0
-        return round(time.perf_counter() - started + before, 1)
-
     @property
     def directory(self) -> Path:
         """The folder of selftest.json and selftest.md."""
         return self.report_dir or Path("reports")
-
-    def rows_of(
-        self,
-        names: Sequence[str],
-        earlier: Mapping[str, _Row],
-        is_right: Callable[[_Row], bool],
-        name_of_row: Callable[[_Row], str],
-        run: Callable[[list[str], int, Callable[[_Row], None]], list[_Row]],
-        is_enough: Callable[[_Row], bool] = lambda _: True,
-    ) -> _Tried[_Row]:
-        """Try these names by `run`, except those whose row of the earlier run is right.
-
-        So are those tried whose row is right and not `is_enough`, such as one made by fewer checks
-        than are wanted now. What is interrupted is made of the rows so far, and of those of the
-        earlier run.
-        """
-        wrong = {name for name, row in earlier.items() if not is_right(row)}
-        tried = [
-            name
-            for name in names
-            if name not in earlier or name in wrong or not is_enough(earlier[name])
-        ]
-        found: dict[str, _Row] = {}
-
-        def keep(row: _Row) -> None:
-            found[name_of_row(row)] = row
-
-        again = wrong & set(tried)
-        interrupted = False
-        try:
-            rows = run(tried, min(self.workers, len(tried)), keep) if tried else []
-            if self.second_try:
-                _, twice = with_second_try(
-                    rows, is_right, name_of_row, lambda some: run(some, 1, keep)
-                )
-                again |= set(twice)
-        except KeyboardInterrupt:
-            interrupted = True
-        by_name = {**earlier, **found}
-        return _Tried(
-            rows=tuple(by_name[name] for name in names if name in by_name),
-            again=tuple(name for name in names if name in again & found.keys()),
-            interrupted=interrupted,
-        )
-
-
-@dataclass(frozen=True)
-class _Tried(Generic[_Row]):
-    """The rows of a matrix, and the names of those that were tried again."""
-
-    rows: tuple[_Row, ...]
-    again: tuple[str, ...]
-    interrupted: bool
-
-    def check_not_interrupted(self) -> None:
-        """Raise an error, after all was written, if the matrix was interrupted."""
-        if self.interrupted:
-            raise _NotJudged("interrupted: --again continues with what was not tried")
 
 
 def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
@@ -267,24 +201,31 @@ def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
         raise click.UsageError(f"no fault matches {wanted!r}")
     started = time.perf_counter()
 
-    def print_row(row: Row) -> None:
-        click.echo(fault_report.as_line(row))
-
     narrow = choose_narrow(chosen, all_checks, how.seed)
-
-    def run(names: list[str], processes: int, keep: Callable[[Row], None]) -> list[Row]:
-        def on_row(row: Row) -> None:
-            keep(row)
-            print_row(row)
-
-        return run_matrix(names, processes, on_row, how.profile, how.requirements, narrow)
+    earlier = (
+        fault_report.read_earlier_faults(how.directory, how.profile, how.requirements)
+        if how.again
+        else EarlierRun[Row]()
+    )
 
     def is_enough(row: Row) -> bool:
-        return row.fault in narrow or not row.narrow
+        # The row must be of the fault as it is today, and made by all checks that are wanted.
+        breaks = faults[row.fault].breaks
+        if how.requirements:
+            breaks = tuple(each for each in breaks if each in how.requirements)
+        return row.breaks == breaks and (row.fault in narrow or not row.narrow)
 
-    earlier = fault_report.read_earlier(how.directory, how.profile) if how.again else {}
-    tried = how.rows_of(
-        chosen, earlier, fault_report.is_killed, lambda row: row.fault, run, is_enough
+    tried = try_rows(
+        chosen,
+        lambda some, workers, on_row: run_matrix(
+            some, workers, on_row, how.profile, how.requirements, narrow
+        ),
+        lambda row: click.echo(fault_report.as_line(row)),
+        earlier=earlier.rows,
+        is_right=fault_report.is_killed,
+        is_enough=is_enough,
+        workers=how.workers,
+        second_try=how.second_try,
     )
     matrix = fault_report.Matrix(
         rows=tried.rows,
@@ -293,11 +234,12 @@ def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
         or bool(how.requirements)
         or how.profile != PROFILES[-1],
         profile=how.profile,
-        duration_s=how.seconds_since(started, Row),
+        requirements=how.requirements,
+        duration_s=round(time.perf_counter() - started + earlier.duration_s, 1),
     )
     click.echo(fault_report.as_summary(matrix))
     _write(partial(fault_report.write, matrix), how, whole=not (matrix.partial or matrix.narrow))
-    tried.check_not_interrupted()
+    _check_not_interrupted(tried.interrupted)
     return matrix.sharp
 
 
@@ -314,28 +256,28 @@ def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: _How) -> bool:
         raise click.UsageError(f"no freedom matches {how.matching!r}")
     whole = not (named or how.matching or how.requirements)
     number = (PAIRS if whole else 0) if pairs is None else pairs
-    earlier = freedom_report.read_earlier(how.directory, how.profile, how.seed) if how.again else {}
-    pairs_before = [row.freedoms for row in earlier.values() if len(row.freedoms) > 1]
+    earlier = (
+        freedom_report.read_earlier_freedoms(how.directory, how.profile, how.seed, how.requirements)
+        if how.again
+        else EarlierRun[FreedomRow]()
+    )
+    pairs_before = [row.freedoms for row in earlier.rows.values() if len(row.freedoms) > 1]
     together: list[tuple[Freedom, ...]] = [(each,) for each in chosen]
     together += choose_pairs(chosen, number, how.seed, pairs_before)
-    started = time.perf_counter()
-
-    def print_row(row: FreedomRow) -> None:
-        click.echo(freedom_report.as_line(row))
-
     by_name = {name_of(tuple(each.name for each in some)): some for some in together}
-
-    def run(
-        names: list[str], processes: int, keep: Callable[[FreedomRow], None]
-    ) -> list[FreedomRow]:
-        def on_row(row: FreedomRow) -> None:
-            keep(row)
-            print_row(row)
-
-        some = [by_name[name] for name in names]
-        return run_freedoms(some, processes, on_row, how.profile, how.requirements)
-
-    tried = how.rows_of(list(by_name), earlier, freedom_report.is_free, lambda row: row.name, run)
+    started = time.perf_counter()
+    tried = try_rows(
+        list(by_name),
+        lambda some, workers, on_row: run_freedoms(
+            [by_name[name] for name in some], workers, on_row, how.profile, how.requirements
+        ),
+        lambda row: click.echo(freedom_report.as_line(row)),
+        earlier=earlier.rows,
+        is_right=freedom_report.is_free,
+        is_enough=lambda _: True,
+        workers=how.workers,
+        second_try=how.second_try,
+    )
     matrix = freedom_report.FreedomMatrix(
         rows=tried.rows,
         again=tried.again,
@@ -344,12 +286,13 @@ def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: _How) -> bool:
         or number < PAIRS
         or how.profile != PROFILES[-1],
         profile=how.profile,
+        requirements=how.requirements,
         seed=how.seed,
-        duration_s=how.seconds_since(started, FreedomRow),
+        duration_s=round(time.perf_counter() - started + earlier.duration_s, 1),
     )
     click.echo(freedom_report.as_summary(matrix))
     _write(partial(freedom_report.write, matrix), how, whole=not matrix.partial)
-    tried.check_not_interrupted()
+    _check_not_interrupted(tried.interrupted)
     return matrix.fair
 
 
@@ -359,3 +302,9 @@ def _write(write: Callable[[Path], None], how: _How, *, whole: bool) -> None:
         return
     write(how.directory)
     click.echo(f"Written to {how.directory}: selftest.json, selftest.md")
+
+
+def _check_not_interrupted(interrupted: bool) -> None:
+    """Raise an error, after all was written, if the user interrupted the matrix."""
+    if interrupted:
+        raise _NotJudged("interrupted: --again continues with what was not tried")

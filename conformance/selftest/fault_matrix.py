@@ -61,7 +61,12 @@ def run_matrix(
     """
     clients = _clients_for(all_faults()[name] for name in faults)
     return in_processes(
-        work, (profile, clients, requirements, narrow), faults, workers, _fault_of, on_row
+        work,
+        (profile, clients, requirements, narrow),
+        faults,
+        workers,
+        lambda row: row.name,
+        on_row,
     )
 
 
@@ -82,10 +87,6 @@ def choose_narrow(faults: Iterable[str], percent: int, seed: int) -> frozenset[s
 
 def _concerns_every_answer(fault: Fault) -> bool:
     return INTERNAL_ERROR in fault.breaks
-
-
-def _fault_of(row: Row) -> str:
-    return row.fault
 
 
 def _concerns(fault: Fault, capability: str) -> bool:
@@ -211,4 +212,5 @@ class _FaultWorker(Worker):
                 if each.verdict is not Verdict.PASS
             },
             narrow=chosen.name in self.narrow,
+            catalogue=load_catalogue().digest,
         )

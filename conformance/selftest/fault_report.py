@@ -11,7 +11,13 @@ from pathlib import Path
 from conformance.contract.catalogue import ALL_CLIENTS, COUNTED_LEVELS, Requirement, load_catalogue
 from conformance.report.plain_text import counted
 from conformance.selftest.fault_row import Outcome, Row
-from conformance.selftest.matrix_files import KILL_HEADING, read_rows, write_kill_matrix
+from conformance.selftest.matrix_files import (
+    KILL_HEADING,
+    EarlierRun,
+    older_rows,
+    read_earlier,
+    write_kill_matrix,
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,8 @@ class Matrix:
     profile: str
     duration_s: float
     again: tuple[str, ...] = ()
+    #: If there are any, only the checks of these were run.
+    requirements: tuple[str, ...] = ()
 
     @property
     def narrow(self) -> int:
@@ -88,6 +96,8 @@ def as_summary(matrix: Matrix) -> str:
     lines += [f"  {outcomes[outcome]:4} {outcome}" for outcome in Outcome if outcomes[outcome]]
     if matrix.narrow:
         lines.append(f"  {matrix.narrow:4} tried only by the checks of what they break")
+    if older := older_rows(matrix.rows):
+        lines.append(f"  {older:4} tried before the requirements were last changed")
     if matrix.again:
         lines.append(f"  {len(matrix.again):4} tried again: {', '.join(matrix.again)}")
     if not matrix.partial:
@@ -107,6 +117,7 @@ def write(matrix: Matrix, directory: Path) -> None:
     data = {
         "catalogue_digest": load_catalogue().digest,
         "profile": matrix.profile,
+        "requirements": matrix.requirements,
         "duration_s": matrix.duration_s,
         "narrow": matrix.narrow,
         "again": matrix.again,
@@ -120,12 +131,13 @@ def write(matrix: Matrix, directory: Path) -> None:
     write_kill_matrix(directory, data, as_markdown(matrix))
 
 
-def read_earlier(directory: Path, profile: str) -> dict[str, Row]:
-    """Return the rows of an earlier run, by fault.
-
-    Raises `NoRowsError` if there is none in `directory` for this profile.
-    """
-    return {row.fault: row for row in read_rows(directory, ("faults",), Row, profile=profile)}
+def read_earlier_faults(
+    directory: Path, profile: str, requirements: tuple[str, ...]
+) -> EarlierRun[Row]:
+    """Return the rows of an earlier run with these options; `NoRowsError` if there is none."""
+    return read_earlier(
+        directory, ("faults",), Row, profile=profile, requirements=list(requirements)
+    )
 
 
 def _as_json(row: Row) -> dict[str, object]:

@@ -22,7 +22,8 @@ class Row:
 
     `checks` is the number of checks that were run; the others never reach the alteration, as
     a run without the fault showed. `why` maps ids of failed and blocked checks to the first line of
-    their message. `narrow` says that only the checks of the requirements in `breaks` were run.
+    their message. `narrow` says that only the checks of the requirements in `breaks` were run,
+    `catalogue` is the digest of the requirements at that time.
     """
 
     fault: str
@@ -36,6 +37,12 @@ class Row:
     duration_s: float = 0.0
     why: dict[str, str] | None = None
     narrow: bool = False
+    catalogue: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the fault."""
+        return self.fault
 
     @property
     def missed(self) -> tuple[str, ...]:

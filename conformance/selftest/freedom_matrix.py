@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pytest
@@ -80,38 +80,51 @@ class _FreedomWorker(Worker):
             settings = replace(settings, **each.settings)
         # Forget what was learnt from another deployment, such as which ids it accepts.
         self.connect(settings)
-        results: list[tuple[pytest.Item, CheckResult]] = []
-        altered: list[Altered] = []
-        reached: set[str] = set()
-        for concerned in _concerned(chosen, items, learnt):
-            # The second part is for freedoms that no check of the first one reached.
-            if len(reached) == len(chosen):
-                break
-            for with_tenants in (False, True):
-                of_each, self.host.app = free_deployment(
-                    chosen,
-                    speed=SPEED,
-                    cron_minute_s=CRON_MINUTE_S,
-                    tenants=TENANTS if with_tenants else None,
-                )
-                self.process = None if with_tenants else of_each[0][0].app
-                for item in (each for each in concerned if needs_tenants(each) is with_tenants):
-                    results.append((item, self.result(item)))
-                self.host.abandon()
-                for each, made in zip(chosen, of_each, strict=True):
-                    altered += made
-                    if any(one.exercised for one in made):
-                        reached.add(each.name)
+        made = _Made()
+        of_both, of_one = _concerned(chosen, items, learnt)
+        self._try(chosen, of_both, made)
+        if len(made.reached) < len(chosen):
+            self._try(chosen, of_one, made)
         return FreedomRow(
             freedoms=tuple(each.name for each in chosen),
-            red=_red(chosen, results, learnt),
-            undecided=_undecided(chosen, results, learnt),
-            broke=_broke(chosen, results),
-            unexercised=tuple(each.name for each in chosen if each.name not in reached),
-            crashes=tuple(sorted({repr(each) for one in altered for each in one.wire.crashes})),
-            checks=len(results),
+            red=_red(chosen, made.results, learnt),
+            undecided=_undecided(chosen, made.results, learnt),
+            broke=_broke(chosen, made.results),
+            unexercised=tuple(each.name for each in chosen if each.name not in made.reached),
+            crashes=tuple(sorted(made.crashes)),
+            checks=len(made.results),
             duration_s=round(time.perf_counter() - started, 2),
+            catalogue=load_catalogue().digest,
         )
+
+    def _try(
+        self, chosen: Sequence[Freedom], concerned: Sequence[pytest.Item], made: _Made
+    ) -> None:
+        """Run checks under the freedoms, without access control and with it."""
+        for with_tenants in (False, True):
+            of_each, self.host.app = free_deployment(
+                chosen,
+                speed=SPEED,
+                cron_minute_s=CRON_MINUTE_S,
+                tenants=TENANTS if with_tenants else None,
+            )
+            self.process = None if with_tenants else of_each[0][0].app
+            for item in (each for each in concerned if needs_tenants(each) is with_tenants):
+                made.results.append((item, self.result(item)))
+            self.host.abandon()
+            for each, altered in zip(chosen, of_each, strict=True):
+                made.crashes.update(repr(crash) for one in altered for crash in one.wire.crashes)
+                if any(one.exercised for one in altered):
+                    made.reached.add(each.name)
+
+
+@dataclass
+class _Made:
+    """The results of checks under freedoms, the crashes, and the freedoms that a check reached."""
+
+    results: list[tuple[pytest.Item, CheckResult]] = field(default_factory=list)
+    crashes: set[str] = field(default_factory=set)
+    reached: set[str] = field(default_factory=set)
 
 
 def _altered(chosen: Sequence[Freedom]) -> list[list[Altered]]:

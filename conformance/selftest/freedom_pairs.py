@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import combinations
 
 from conformance.freedoms.registry import Freedom
 
@@ -20,7 +21,7 @@ def choose_pairs(
     freedoms: Iterable[Freedom],
     number: int,
     seed: int,
-    earlier: Iterable[Sequence[str]] = (),
+    earlier: Iterable[tuple[str, ...]] = (),
 ) -> list[tuple[Freedom, Freedom]]:
     """Return `number` pairs of freedoms that do not exclude each other, or all if there are fewer.
 
@@ -30,24 +31,20 @@ def choose_pairs(
     """
     # By name, so that the choice does not depend on the modules that the freedoms stand in.
     by_name = {each.name: each for each in sorted(freedoms, key=lambda each: each.name)}
-    known = list(by_name.values())
+    kept = [
+        (by_name[one], by_name[other])
+        for one, other in earlier
+        if one in by_name and other in by_name and not by_name[one].excludes(by_name[other])
+    ]
+    chosen = kept[:number]
+    taken = [{one.name, other.name} for one, other in chosen]
     pairs = [
         (one, other)
-        for position, one in enumerate(known)
-        for other in known[position + 1 :]
-        if not one.excludes(other)
+        for one, other in combinations(by_name.values(), 2)
+        if not one.excludes(other) and {one.name, other.name} not in taken
     ]
     random.Random(seed).shuffle(pairs)
-    has: Counter[str] = Counter()
-    chosen: list[tuple[Freedom, Freedom]] = []
-    by_names = {frozenset((one.name, other.name)): (one, other) for one, other in pairs}
-    for names in earlier:
-        kept = by_names.get(frozenset(names))
-        if kept is not None and len(chosen) < number:
-            # In the order of the earlier run, which is part of the name of its row.
-            chosen.append((by_name[names[0]], by_name[names[1]]))
-            pairs.remove(kept)
-            has.update(names)
+    has = Counter(each.name for pair in chosen for each in pair)
     while pairs and len(chosen) < number:
         # `min` takes the first of equals, in the shuffled order.
         pair = min(pairs, key=lambda each: sorted((has[each[0].name], has[each[1].name])))

@@ -14,7 +14,13 @@ from conformance.freedoms.registry import Freedom, all_freedoms
 from conformance.report.plain_text import counted
 from conformance.safe_text import excerpt
 from conformance.selftest.freedom_row import FreedomRow, Outcome
-from conformance.selftest.matrix_files import FREEDOM_HEADING, read_rows, write_freedom_matrix
+from conformance.selftest.matrix_files import (
+    FREEDOM_HEADING,
+    EarlierRun,
+    older_rows,
+    read_earlier,
+    write_freedom_matrix,
+)
 
 _REASON_WIDTH = 300
 
@@ -32,6 +38,8 @@ class FreedomMatrix:
     seed: int
     duration_s: float
     again: tuple[str, ...] = ()
+    #: If there are any, only the checks of these were run.
+    requirements: tuple[str, ...] = ()
 
     @cached_property
     def alone(self) -> tuple[FreedomRow, ...]:
@@ -85,6 +93,8 @@ def as_summary(matrix: FreedomMatrix) -> str:
         outcomes = Counter(row.outcome for row in rows)
         lines.append(f"{counted(len(rows), noun)} {rest}")
         lines += [f"  {outcomes[outcome]:4} {outcome}" for outcome in Outcome if outcomes[outcome]]
+    if older := older_rows(matrix.rows):
+        lines.append(f"{counted(older, 'row')} tried before the requirements were last changed")
     if matrix.again:
         lines.append(f"{counted(len(matrix.again), 'row')} tried again: {', '.join(matrix.again)}")
     return "\n".join(lines)
@@ -96,6 +106,7 @@ def write(matrix: FreedomMatrix, directory: Path) -> None:
     data = {
         "catalogue_digest": load_catalogue().digest,
         "profile": matrix.profile,
+        "requirements": matrix.requirements,
         "seed": matrix.seed,
         "partial": matrix.partial,
         "duration_s": matrix.duration_s,
@@ -110,13 +121,18 @@ def write(matrix: FreedomMatrix, directory: Path) -> None:
     write_freedom_matrix(directory, data, as_markdown(matrix))
 
 
-def read_earlier(directory: Path, profile: str, seed: int) -> dict[str, FreedomRow]:
-    """Return the rows of an earlier run, by name.
-
-    Raises `NoRowsError` if there is none in `directory` for this profile and seed.
-    """
-    rows = read_rows(directory, ("alone", "pairs"), FreedomRow, profile=profile, seed=seed)
-    return {row.name: row for row in rows}
+def read_earlier_freedoms(
+    directory: Path, profile: str, seed: int, requirements: tuple[str, ...]
+) -> EarlierRun[FreedomRow]:
+    """Return the rows of an earlier run with these options; `NoRowsError` if there is none."""
+    return read_earlier(
+        directory,
+        ("alone", "pairs"),
+        FreedomRow,
+        profile=profile,
+        seed=seed,
+        requirements=list(requirements),
+    )
 
 
 def _as_json(row: FreedomRow) -> dict[str, Any]:

@@ -48,7 +48,8 @@ class FreedomRow:
 
     `checks` is the number of checks that were run; all others provably never reach an alteration.
     `broke` are the requirements of wider profiles that failed as a freedom declares; `unexercised`
-    are the freedoms that no check reached.
+    are the freedoms that no check reached. `catalogue` is the digest of the requirements at that
+    time.
     """
 
     freedoms: tuple[str, ...]
@@ -59,6 +60,7 @@ class FreedomRow:
     crashes: tuple[str, ...] = ()
     checks: int = 0
     duration_s: float = 0.0
+    catalogue: str = ""
 
     @property
     def name(self) -> str:

@@ -6,10 +6,12 @@ Both hold the kill matrix and the freedom matrix; writing one of them keeps the 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
+from conformance.contract.catalogue import load_catalogue
 from conformance.selftest.fault_row import Row
 from conformance.selftest.freedom_row import FreedomRow
 from conformance.typed_data import DataError, typed
@@ -27,6 +29,14 @@ class NoRowsError(Exception):
     """There are no rows of an earlier run that could be kept."""
 
 
+@dataclass(frozen=True)
+class EarlierRun(Generic[_Row]):
+    """The rows of an earlier run by name, and the seconds that it took."""
+
+    rows: dict[str, _Row] = field(default_factory=dict)
+    duration_s: float = 0.0
+
+
 def write_kill_matrix(directory: Path, data: dict[str, Any], markdown: str) -> None:
     """Write the kill matrix and keep the freedom matrix."""
     there = _read_json(directory)
@@ -41,37 +51,38 @@ def write_freedom_matrix(directory: Path, data: dict[str, Any], markdown: str) -
     _write_parts(directory, {FREEDOM_HEADING: markdown})
 
 
-def read_rows(
+def read_earlier(
     directory: Path, where: Sequence[str], kind: type[_Row], **made_with: Any
-) -> list[_Row]:
-    """Return the rows of a matrix in `directory`, as values of `kind`.
+) -> EarlierRun[_Row]:
+    """Return the rows of the matrix in `directory`, as values of `kind`.
 
     `where` are the members of the matrix that hold its rows. Raises `NoRowsError` if there is no
     such matrix that can be read, or if it was made with other values of `made_with`, such as
     another profile.
     """
-    data = _read_json(directory)
-    matrix = data.get(FREEDOMS, {}) if kind is FreedomRow else data
-    if not all(each in matrix for each in where):
-        raise NoRowsError(f"{directory} holds no earlier run to continue: leave --again out")
-    for name, value in made_with.items():
-        if matrix.get(name) != value:
-            raise NoRowsError(
-                f"the run in {directory} was made with --{name} {matrix.get(name)}: give the same"
-            )
     try:
-        return [typed(each, kind) for name in where for each in matrix[name]]
-    except DataError as other:
+        data = _read_json(directory)
+        matrix = data.get(FREEDOMS, {}) if kind is FreedomRow else data
+        if not all(each in matrix for each in where):
+            raise NoRowsError(f"{directory} holds no earlier run to continue: leave --again out")
+        for name, value in made_with.items():
+            # A run that wrote no such member was made without that option.
+            if (before := matrix.get(name, [])) != value:
+                option = f"--{name.removesuffix('s')}"
+                told = f"with {option} {before}" if before else f"without {option}"
+                raise NoRowsError(f"the run in {directory} was made {told}: give the same")
+        held = [each for name in where for each in typed(matrix[name], list[Any])]
+        rows = [typed(each, kind) for each in held]
+        return EarlierRun({row.name: row for row in rows}, float(matrix["duration_s"]))
+    except (DataError, ValueError, AttributeError, KeyError) as unread:
         raise NoRowsError(
-            f"the run in {directory} was made by another version ({other}): leave --again out"
-        ) from other
+            f"the run in {directory} was made by another version ({unread}): leave --again out"
+        ) from unread
 
 
-def read_duration(directory: Path, kind: type[Row | FreedomRow]) -> float:
-    """Return the seconds that the matrix of such rows in `directory` took; 0 without one."""
-    data = _read_json(directory)
-    matrix = data.get(FREEDOMS, {}) if kind is FreedomRow else data
-    return float(matrix.get("duration_s", 0.0))
+def older_rows(rows: Iterable[Row | FreedomRow]) -> int:
+    """Return the number of rows that were made with other requirements than those of today."""
+    return sum(row.catalogue != load_catalogue().digest for row in rows)
 
 
 def _read_json(directory: Path) -> dict[str, Any]:
