@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from conformance.deployment.ownership.proof import is_uuid
 from conformance.faults.kit.http_changes import change_shown, refusing, with_status, without
 from conformance.faults.kit.state import (
-    is_uuid,
     last_part,
     malformed,
     nested,

@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from conformance.deployment.ownership.proof import is_uuid
 from conformance.faults.kit.http_changes import STATES, change_answer, change_shown
-from conformance.faults.kit.state import is_uuid
 from conformance.freedoms.kit import OUTPUTS
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.contract.schemas import load_openapi, load_schema
-from conformance.faults.kit.state import is_uuid
+from conformance.deployment.ownership.proof import is_uuid
 from conformance.freedoms.kit import combine
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply

@@ -13,11 +13,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from benchmarks.blind.kit import known_thread
 from benchmarks.blind.registry import blind
+from conformance.faults.kit.http_changes import copies_of
 from conformance.faults.kit.runs import encode_events, events_in
 from conformance.model.crons import Crons
 from conformance.model.entities import Checkpoint, Cron, Run, Thread, Ttl
-from conformance.model.errors import ModelError
 from conformance.model.executor import Executor
 from conformance.model.ids_and_times import canonical_id, timestamp
 from conformance.model.records import Records
@@ -40,26 +41,6 @@ _COPY_RUNS = "document 001: 'create independent runs that do not affect the orig
 
 def _threads(deployment: Altered) -> dict[str, Thread]:
     return deployment.store.records.threads_by_id
-
-
-def _known(deployment: Altered, request: WireRequest) -> Thread | None:
-    try:
-        return _threads(deployment).get(canonical_id(request.thread_id, "id"))
-    except ModelError:
-        return None
-
-
-def _sources(deployment: Altered) -> dict[str, str]:
-    """Return the source of each copy by the id of the copy; it grows as copies are made."""
-    sources: dict[str, str] = {}
-
-    @deployment.override(Threads.copy)
-    def copy(right: Any, thread_id: str) -> Json:
-        made = right(thread_id)
-        sources[made["thread_id"]] = deployment.store.records.thread(thread_id).thread_id
-        return made
-
-    return sources
 
 
 def _mapped(value: Json, text: Callable[[str], str]) -> Json:
@@ -285,11 +266,11 @@ def patches_lost(deployment: Altered) -> None:
 
     @deployment.wire.before("update")
     async def read_first(request: WireRequest) -> None:
-        thread = _known(deployment, request)
+        thread = known_thread(deployment, request.thread_id)
         if thread is not None:
             read[id(request)] = thread.metadata
             await asyncio.sleep(0.03)
-            now = _known(deployment, request)
+            now = known_thread(deployment, request.thread_id)
             if now is not None:
                 deployment.store.records.keep(replace(now, metadata=read[id(request)]))
         read.pop(id(request), None)
@@ -372,7 +353,7 @@ def copy_without_subgraphs(deployment: Altered) -> None:
 )
 def copy_of_copy_thread_id(deployment: Altered) -> None:
     """Show, in the metadata of the states of a copy of a copy, the id of the first copy."""
-    sources = _sources(deployment)
+    sources = copies_of(deployment)
 
     @deployment.override(Views.state_view)
     def state_view(right: Any, thread: Thread, *rest: Any, **named: Any) -> Json:
@@ -430,7 +411,7 @@ def copy_of_busy(deployment: Altered) -> None:
 @blind("c-patch-of-a-source-changes-its-copies", source=_COPY)
 def patch_changes_copies(deployment: Altered) -> None:
     """Share the row of metadata between a thread and its copies until a copy is patched."""
-    sources = _sources(deployment)
+    sources = copies_of(deployment)
 
     @deployment.override(Threads.update)
     def update(right: Any, thread_id: str, metadata: Json = None, ttl: Json = None) -> Json:
@@ -447,7 +428,7 @@ def patch_changes_copies(deployment: Altered) -> None:
 @blind("c-delete-of-a-source-empties-old-states-of-copies", source=_COPY)
 def delete_empties_copies(deployment: Altered) -> None:
     """Share the blobs of values with copies and delete them with the source, by a cascade."""
-    sources = _sources(deployment)
+    sources = copies_of(deployment)
 
     @deployment.override(Threads.delete)
     def delete(right: Any, thread_id: str) -> None:
@@ -492,7 +473,7 @@ def copy_upper_case(deployment: Altered) -> None:
         "copy", when=lambda request: request.thread_id.lower() != request.thread_id
     )
     def not_found(request: WireRequest) -> WireAnswer | None:
-        if _known(deployment, request) is None:
+        if known_thread(deployment, request.thread_id) is None:
             return None
         return json_answer(404, {"detail": f"Thread {request.thread_id} not found"})
 
@@ -503,7 +484,7 @@ def copy_upper_case(deployment: Altered) -> None:
 )
 def copied_searched_as_idle(deployment: Altered) -> None:
     """Leave the status column of a copy at its default, which a search by status reads."""
-    sources = _sources(deployment)
+    sources = copies_of(deployment)
 
     @deployment.override(Searches.matches)
     def matches(right: Any, thread: Thread, query: Query) -> bool:
@@ -515,7 +496,7 @@ def copied_searched_as_idle(deployment: Altered) -> None:
 @blind("c-fork-in-a-copy-starts-from-the-latest", source=f"{_COPY}; {_AEGRA}/pull/321")
 def fork_in_copy(deployment: Altered) -> None:
     """Find no checkpoint older than its thread, so that a fork in a copy is an append."""
-    sources = _sources(deployment)
+    sources = copies_of(deployment)
 
     @deployment.override(States.update_state)
     def update_state(right: Any, thread_id: str, values: Json = None, **named: Any) -> Json:
@@ -557,7 +538,7 @@ def state_cache_survives(deployment: Altered) -> None:
 
     @deployment.wire.answers("state", when=lambda request: not request.query)
     def from_cache(request: WireRequest, state: Json) -> Json:
-        thread = _known(deployment, request)
+        thread = known_thread(deployment, request.thread_id)
         if thread is None or thread.status == "busy":
             return state
         return cached.setdefault(request.thread_id, state)
@@ -616,7 +597,7 @@ def state_updates_lost(deployment: Altered) -> None:
         ),
     )
     async def read_first(request: WireRequest) -> None:
-        thread = _known(deployment, request)
+        thread = known_thread(deployment, request.thread_id)
         latest = thread.latest if thread else None
         await asyncio.sleep(0.03)
         if latest is not None and isinstance(request.body, dict):
@@ -842,7 +823,7 @@ def wait_answers_before(deployment: Altered) -> None:
 
     @deployment.wire.before("run_wait")
     def look(request: WireRequest) -> None:
-        thread = _known(deployment, request)
+        thread = known_thread(deployment, request.thread_id)
         active = [run for run in thread.runs if run.active] if thread else []
         strategy = request.members.get("multitask_strategy", "enqueue")
         if thread and active and strategy == "enqueue":
@@ -859,7 +840,7 @@ def wait_answers_before(deployment: Altered) -> None:
 
 
 def _joined(deployment: Altered, request: WireRequest) -> Run | None:
-    thread = _known(deployment, request)
+    thread = known_thread(deployment, request.thread_id)
     own = _run_in(request).lower()
     return next((r for r in (thread.runs if thread else ()) if r.run_id == own), None)
 
@@ -873,7 +854,7 @@ def join_hides_error(deployment: Altered) -> None:
 
     @deployment.wire.answers("run_join")
     def hide(request: WireRequest, body: Json) -> Json:
-        run, thread = _joined(deployment, request), _known(deployment, request)
+        run, thread = _joined(deployment, request), known_thread(deployment, request.thread_id)
         return thread.values if run and thread and run.status == "error" else body
 
 
@@ -1018,7 +999,7 @@ def reject_running_only(deployment: Altered) -> None:
         *_RUNS, when=lambda request: request.members.get("multitask_strategy") == "reject"
     )
     def accept(request: WireRequest) -> None:
-        thread = _known(deployment, request)
+        thread = known_thread(deployment, request.thread_id)
         active = [run.status for run in thread.runs if run.active] if thread else []
         if active and "running" not in active:
             request.body = {**request.members, "multitask_strategy": "enqueue"}
@@ -1106,7 +1087,10 @@ def join_other_threads(deployment: Altered) -> None:
     @deployment.wire.before("run_join")
     def find(request: WireRequest) -> None:
         own = _run_in(request).lower()
-        if _known(deployment, request) is None or _joined(deployment, request) is not None:
+        if (
+            known_thread(deployment, request.thread_id) is None
+            or _joined(deployment, request) is not None
+        ):
             return
         for thread in _threads(deployment).values():
             if any(run.run_id == own for run in thread.runs):
@@ -1124,7 +1108,7 @@ def second_not_found(deployment: Altered) -> None:
         *_RUNS, when=lambda request: request.members.get("if_not_exists") == "create"
     )
     def not_found(request: WireRequest) -> WireAnswer | None:
-        thread = _known(deployment, request)
+        thread = known_thread(deployment, request.thread_id)
         if thread is None or len(thread.runs) != 1 or not thread.runs[0].active:
             return None
         return json_answer(404, {"detail": f"Thread {thread.thread_id} not found"})
@@ -1136,7 +1120,7 @@ def delete_busy_fails(deployment: Altered) -> None:
 
     @deployment.wire.before("delete")
     def violate(request: WireRequest) -> WireAnswer | None:
-        thread = _known(deployment, request)
+        thread = known_thread(deployment, request.thread_id)
         if thread is None or not any(run.active for run in thread.runs):
             return None
         return json_answer(500, {"detail": "update or delete on table thread violates a key"})

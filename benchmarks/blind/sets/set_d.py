@@ -13,13 +13,14 @@ from itertools import groupby
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+from benchmarks.blind.kit import header, known_thread
 from benchmarks.blind.registry import blind
+from conformance.faults.kit.http_changes import copies_of
 from conformance.faults.kit.runs import encode_events, events_in
 from conformance.model.containment import contains
 from conformance.model.entities import Checkpoint, Run, Task, Thread
-from conformance.model.errors import ConflictError, ModelError, NotFoundError
+from conformance.model.errors import ConflictError, NotFoundError
 from conformance.model.executor import Advance, Executor
-from conformance.model.ids_and_times import canonical_id
 from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import Query, Searches
@@ -57,13 +58,6 @@ _ALL = 1_000_000
 
 def _threads(deployment: Altered) -> dict[str, Thread]:
     return deployment.store.records.threads_by_id
-
-
-def _thread(deployment: Altered, thread_id: object) -> Thread | None:
-    try:
-        return _threads(deployment).get(canonical_id(thread_id, "id"))
-    except ModelError:
-        return None
 
 
 def _found(thread: Thread | None, checkpoint_id: object) -> Checkpoint | None:
@@ -121,23 +115,6 @@ def _lineage(checkpoints: Sequence[Checkpoint]) -> set[str]:
     return found
 
 
-def _sources(deployment: Altered) -> dict[str, str]:
-    """Return the source of each copy by the id of the copy; it grows as copies are made."""
-    sources: dict[str, str] = {}
-
-    @deployment.override(Threads.copy)
-    def copy(right: Any, thread_id: str) -> Json:
-        made = right(thread_id)
-        sources[made["thread_id"]] = deployment.store.records.thread(thread_id).thread_id
-        return made
-
-    return sources
-
-
-def _header(request: WireRequest, name: bytes) -> bytes | None:
-    return dict(request.headers).get(name)
-
-
 # Editing a message, regenerating an answer
 
 
@@ -152,7 +129,7 @@ def second_edit_starts_from_first(deployment: Altered) -> None:
         if named is None or request.get("input") is None:
             run: Run = right(thread_id, request)
             return run
-        thread, earlier = _thread(deployment, thread_id), heads.get((thread_id, named))
+        thread, earlier = known_thread(deployment, thread_id), heads.get((thread_id, named))
         made = _of_run(thread, earlier) if thread and earlier else []
         if made:
             at = {**request["checkpoint"], "checkpoint_id": made[-1].checkpoint_id}
@@ -213,7 +190,7 @@ def edit_with_known_id_dropped(deployment: Altered) -> None:
 
     @deployment.override(Runs.begin_run)
     def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
-        thread, given = _thread(deployment, thread_id), request.get("input")
+        thread, given = known_thread(deployment, thread_id), request.get("input")
         given = given if isinstance(given, dict) else {}
         messages = given.get("messages")
         if thread is not None and isinstance(messages, list):
@@ -242,7 +219,7 @@ def update_takes_latest_writer(deployment: Altered) -> None:
         as_node: str | None = None,
         checkpoint: dict[str, Any] | None = None,
     ) -> Json:
-        thread = _thread(deployment, thread_id)
+        thread = known_thread(deployment, thread_id)
         if thread is not None and as_node is None and (checkpoint or {}).get("checkpoint_id"):
             as_node = deployment.store.states.default_node(thread.latest)
         return right(thread_id, values, as_node=as_node, checkpoint=checkpoint)
@@ -376,7 +353,7 @@ def null_values_do_not_skip(deployment: Altered) -> None:
         as_node: str | None = None,
         checkpoint: dict[str, Any] | None = None,
     ) -> Json:
-        thread = _thread(deployment, thread_id)
+        thread = known_thread(deployment, thread_id)
         named = (checkpoint or {}).get("checkpoint_id")
         latest = thread.latest if thread else None
         base = _found(thread, named) if named else latest
@@ -485,7 +462,7 @@ def copy_loses_subgraphs(deployment: Altered) -> None:
 )
 def copy_names_original_in_subgraphs(deployment: Altered) -> None:
     """Show with a task that was copied the checkpoint of its subgraph as the original had it."""
-    sources = _sources(deployment)
+    sources = copies_of(deployment)
     copied: dict[str, set[str]] = {}
 
     @deployment.override(Threads.copied_checkpoints)
@@ -506,7 +483,7 @@ def copy_names_original_in_subgraphs(deployment: Altered) -> None:
 @blind("d-copy-shows-what-the-original-did-later", source=_IDENTICAL)
 def copy_shows_later_states(deployment: Altered) -> None:
     """Look up a checkpoint by its id in the original too, though it was made after the copy."""
-    sources = _sources(deployment)
+    sources = copies_of(deployment)
 
     @deployment.override(States.state)
     def state(
@@ -519,8 +496,8 @@ def copy_shows_later_states(deployment: Altered) -> None:
         try:
             return right(thread_id, checkpoint, subgraphs=subgraphs)
         except NotFoundError:
-            thread = _thread(deployment, thread_id)
-            source = _thread(deployment, sources.get(thread.thread_id)) if thread else None
+            thread = known_thread(deployment, thread_id)
+            source = known_thread(deployment, sources.get(thread.thread_id)) if thread else None
             found = _found(source, (checkpoint or {}).get("checkpoint_id"))
             if thread is None or found is None:
                 raise
@@ -540,10 +517,10 @@ def rollback_takes_turn_before(deployment: Altered) -> None:
 
     @deployment.override(Runs.begin_run)
     def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
-        before = _thread(deployment, thread_id)
+        before = known_thread(deployment, thread_id)
         superseded = before is not None and any(run.active for run in before.runs)
         run: Run = right(thread_id, request)
-        thread = _thread(deployment, thread_id)
+        thread = known_thread(deployment, thread_id)
         if superseded and thread and request.get("multitask_strategy") == "rollback":
             ended = [each.run_id for each in thread.runs if each.status == "success"]
             gone = _ids(_of_run(thread, ended[-1])) if ended else set()
@@ -561,10 +538,10 @@ def interrupt_forgets_work(deployment: Altered) -> None:
 
     @deployment.override(Runs.begin_run)
     def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
-        before = _thread(deployment, thread_id)
+        before = known_thread(deployment, thread_id)
         under_way = [each for each in (before.runs if before else ()) if each.active]
         run: Run = right(thread_id, request)
-        thread = _thread(deployment, thread_id)
+        thread = known_thread(deployment, thread_id)
         if thread is not None and request.get("multitask_strategy") == "interrupt":
             for each in under_way:
                 thread = _without(thread, _ids(_of_run(thread, each.run_id)))
@@ -584,9 +561,9 @@ def create_if_missing_overwrites(deployment: Altered) -> None:
 
     @deployment.override(Runs.begin_run)
     def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
-        existed = _thread(deployment, thread_id) is not None
+        existed = known_thread(deployment, thread_id) is not None
         run: Run = right(thread_id, request)
-        thread, given = _thread(deployment, thread_id), request.get("metadata")
+        thread, given = known_thread(deployment, thread_id), request.get("metadata")
         if existed and thread and given and request.get("if_not_exists") == "create":
             upserted = replace(thread, metadata={**thread.metadata, **given})
             deployment.store.records.keep(upserted)
@@ -603,7 +580,7 @@ def reject_refuses_waiting(deployment: Altered) -> None:
 
     @deployment.override(Runs.begin_run)
     def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
-        thread = _thread(deployment, thread_id)
+        thread = known_thread(deployment, thread_id)
         rejects = request.get("multitask_strategy") == "reject"
         if rejects and thread is not None and thread.status != "idle":
             raise ConflictError(f"thread {thread_id} is not idle")
@@ -627,7 +604,7 @@ def cancel_takes_queue(deployment: Altered) -> None:
     def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
         if run_id in taken:
             return
-        thread = _thread(deployment, thread_id)
+        thread = known_thread(deployment, thread_id)
         runs = [run for run in (thread.runs if thread else ()) if run.active]
         target = next((run for run in runs if run.run_id == run_id), None)
         right(thread_id, run_id, action)
@@ -646,7 +623,7 @@ def cancel_of_queued_stops_other(deployment: Altered) -> None:
 
     @deployment.override(Runs.cancel_run)
     def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
-        thread = _thread(deployment, thread_id)
+        thread = known_thread(deployment, thread_id)
         runs = [run for run in (thread.runs if thread else ()) if run.active]
         queued = any(run.run_id == run_id and not run.started for run in runs)
         under_way = [run.run_id for run in runs if run.started]
@@ -701,7 +678,7 @@ def rollback_leaves_parent(deployment: Altered) -> None:
     @deployment.override(Executor.start)
     def start(right: Any, thread: Thread, run: Run) -> Advance:
         advance: Advance = right(thread, run)
-        parent, kept = heads.pop(thread.thread_id, None), _thread(deployment, thread.thread_id)
+        parent, kept = heads.pop(thread.thread_id, None), known_thread(deployment, thread.thread_id)
         if parent and kept and kept.checkpoints and kept.checkpoints[0].parent_id is None:
             child = replace(kept.checkpoints[0], parent_id=parent)
             deployment.store.records.keep(replace(kept, checkpoints=(child, *kept.checkpoints[1:])))
@@ -750,7 +727,7 @@ def resumed_after_first_repeats(deployment: Altered) -> None:
     """Take the Last-Event-ID 0 for none."""
 
     @deployment.wire.before(
-        "run_join_stream", when=lambda request: _header(request, b"last-event-id") == b"0"
+        "run_join_stream", when=lambda request: header(request, b"last-event-id") == b"0"
     )
     def forget(request: WireRequest) -> None:
         request.headers = [each for each in request.headers if each[0] != b"last-event-id"]
@@ -765,7 +742,7 @@ def resumed_failed_without_error(deployment: Altered) -> None:
     """Keep no error among the events from which a stream is resumed."""
 
     @deployment.wire.after(
-        "run_join_stream", when=lambda request: bool(_header(request, b"last-event-id"))
+        "run_join_stream", when=lambda request: bool(header(request, b"last-event-id"))
     )
     def drop(_request: WireRequest, answer: WireAnswer) -> None:
         if answer.ok:
@@ -905,7 +882,7 @@ def status_of_last_run(deployment: Altered) -> None:
 
     @deployment.override(States.update_state)
     def update_state(right: Any, thread_id: str, *values: Any, **named: Any) -> Json:
-        before = _thread(deployment, thread_id)
+        before = known_thread(deployment, thread_id)
         made = right(thread_id, *values, **named)
         if before is not None:
             stale.setdefault((before.thread_id, before.created_at), before.status)
@@ -965,7 +942,7 @@ def patch_keeps_strategy(deployment: Altered) -> None:
 
     @deployment.override(Threads.update)
     def update(right: Any, thread_id: str, metadata: Json = None, ttl: Json = None) -> Json:
-        thread = _thread(deployment, thread_id)
+        thread = known_thread(deployment, thread_id)
         if thread is not None and thread.ttl is not None and ttl:
             ttl = {"strategy": thread.ttl.strategy, **ttl}
         return right(thread_id, metadata, ttl)
@@ -1028,7 +1005,7 @@ def minimal_patch_forgets_ttl(deployment: Altered) -> None:
     @deployment.wire.before(
         "update",
         when=lambda request: (
-            _header(request, b"prefer") == b"return=minimal" and "ttl" in request.members
+            header(request, b"prefer") == b"return=minimal" and "ttl" in request.members
         ),
     )
     def forget(request: WireRequest) -> None:

@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.blind.kit import header, known_thread
 from benchmarks.blind.registry import blind
 from conformance.faults.kit.http_changes import change_request, mapped, without
 from conformance.faults.kit.runs import encode_events, events_in
@@ -64,14 +65,6 @@ def _object(request: WireRequest, member: str) -> Members:
     return value if isinstance(value, dict) else {}
 
 
-def _known(deployment: Altered, thread_id: str) -> Thread | None:
-    """Return the thread of an id in any spelling, or None."""
-    try:
-        return deployment.store.records.thread(thread_id)
-    except ModelError:
-        return None
-
-
 def _threads_beside(deployment: Altered, thread: Thread) -> list[Thread]:
     """Return all threads but this one."""
     every = deployment.store.records.threads_by_id.values()
@@ -83,14 +76,8 @@ def _ids(thread: Thread) -> set[str]:
     return {each.checkpoint_id for each in thread.checkpoints}
 
 
-def _header(request: WireRequest, name: bytes) -> bytes:
-    """Return a header of a request; empty where it has none."""
-    value: bytes = dict(request.headers).get(name, b"")
-    return value
-
-
 def _with_last_event(request: WireRequest) -> bool:
-    return bool(_header(request, b"last-event-id"))
+    return bool(header(request, b"last-event-id"))
 
 
 # Create and update
@@ -429,7 +416,7 @@ def empty_json_refused(deployment: Altered) -> None:
     """Parse the body wherever the header announces JSON, as Fastify does by default."""
 
     def announces(request: WireRequest) -> bool:
-        kind = _header(request, b"content-type")
+        kind = header(request, b"content-type") or b""
         return kind.startswith(b"application/json") and not request.raw
 
     @deployment.wire.before("copy", when=announces)
@@ -587,7 +574,7 @@ def history_compares_text(deployment: Altered) -> None:
     """Find the thread by a uuid column, and its checkpoints by one of text."""
 
     def spelled_otherwise(request: WireRequest) -> bool:
-        thread = _known(deployment, request.thread_id)
+        thread = known_thread(deployment, request.thread_id)
         return thread is not None and thread.thread_id != request.thread_id
 
     @deployment.wire.before("history", "post_history", when=spelled_otherwise)
@@ -736,7 +723,7 @@ def last_event_zero_is_none(deployment: Altered) -> None:
     """Parse Last-Event-ID into an integer whose zero value means that there is no header."""
 
     @deployment.wire.before(
-        "run_join_stream", when=lambda request: _header(request, b"last-event-id") == b"0"
+        "run_join_stream", when=lambda request: header(request, b"last-event-id") == b"0"
     )
     def drop(request: WireRequest) -> None:
         request.headers = [pair for pair in request.headers if pair[0] != b"last-event-id"]

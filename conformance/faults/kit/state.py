@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
+from conformance.deployment.ownership.proof import is_uuid
 from conformance.faults.kit.http_changes import HISTORIES
 from conformance.faults.registry import Apply, FaultyDeployment
 from conformance.model.entities import Checkpoint, Thread
@@ -138,15 +138,6 @@ def nested(state: dict[str, Any], member: str, **inner: Any) -> Json:
 def malformed(request: WireRequest) -> bool:
     """Return whether the thread id in the path is no UUID."""
     return not is_uuid(request.thread_id)
-
-
-def is_uuid(text: str) -> bool:
-    """Return whether a text is a UUID."""
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def last_part(request: WireRequest) -> str:
