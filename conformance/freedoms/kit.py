@@ -75,6 +75,11 @@ def _within(change: Callable[[str, Json], Json], name: str, event: Json) -> Json
     return {**event, "params": {**params, "data": change(name, params["data"])}}
 
 
+def change_member(name: str, change: Callable[[Any], Any]) -> Callable[[JsonObject], JsonObject]:
+    """Return a change of one member of an object, where it is shown: a select may leave it out."""
+    return lambda shown: {**shown, name: change(shown[name])} if name in shown else shown
+
+
 def combine(*applied: Apply) -> Apply:
     """Combine alterations, applied in this order."""
 

@@ -12,6 +12,7 @@ from conformance.freedoms.kit import (
     JsonObject,
     change_events,
     change_every_object,
+    change_member,
     holds_values,
 )
 from conformance.freedoms.registry import freedom
@@ -279,10 +280,8 @@ def threads_show_tasks_that_ask_nothing(altered: Altered) -> None:
         return {**{task.task_id: [] for task in tasks}, **right(thread)}
 
 
-def _interrupts_by_value(state: JsonObject) -> JsonObject:
-    if "interrupts" not in state:  # not selected
-        return state
-    return {**state, "interrupts": [{"value": each["value"]} for each in state["interrupts"] or []]}
+def _values_alone(interrupts: Any) -> list[JsonObject]:
+    return [{"value": each["value"]} for each in interrupts or []]
 
 
 freedom(
@@ -293,6 +292,6 @@ freedom(
 )(
     change_shown(
         *STATES,
-        to=_interrupts_by_value,
+        to=change_member("interrupts", _values_alone),
     )
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 from conformance.faults.kit.http_changes import HISTORIES, STATES, change_shown, without
-from conformance.freedoms.kit import JsonObject
+from conformance.freedoms.kit import JsonObject, change_member
 from conformance.freedoms.registry import freedom
 from conformance.model.threads import Threads
 from conformance.reference.altered import Altered
@@ -32,11 +31,6 @@ def states_tell_when_they_were_shown(altered: Altered) -> None:
     altered.wire.answers(*STATES)(tell)
 
 
-def _change_member(name: str, change: Callable[[Any], Any]) -> Callable[[JsonObject], JsonObject]:
-    """Change a member of a state where it is shown: a select may have left it out."""
-    return lambda state: {**state, name: change(state[name])} if name in state else state
-
-
 def _of_the_contract(metadata: JsonObject) -> JsonObject:
     return {name: each for name, each in metadata.items() if name in ("source", "step", "parents")}
 
@@ -48,12 +42,12 @@ def _without_empty_members(tasks: list[JsonObject]) -> list[JsonObject]:
 freedom(
     "metadata-of-histories-is-lean",
     allowed_by=f"{_NO_HISTORY}of a state's metadata source, step and parents are the contract.",
-)(change_shown(*HISTORIES, to=_change_member("metadata", _of_the_contract)))
+)(change_shown(*HISTORIES, to=change_member("metadata", _of_the_contract)))
 freedom(
     "tasks-of-histories-are-lean",
     allowed_by=f"{_NO_HISTORY}the published task requires id and name.",
     choice="members of tasks",
-)(change_shown(*HISTORIES, to=_change_member("tasks", _without_empty_members)))
+)(change_shown(*HISTORIES, to=change_member("tasks", _without_empty_members)))
 freedom(
     "states-by-post-name-their-parent-once",
     allowed_by="The published ThreadState has no parent_checkpoint_id; 004 prints it of GET state.",
