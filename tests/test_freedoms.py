@@ -45,10 +45,15 @@ from tests.test_selftest import KILL, OF_COPIES, Queue, a_matrix
 NOTHING = "No source says so."
 
 
-def rows_of(monkeypatch: pytest.MonkeyPatch, *tasks: str, known: list[Freedom]) -> list[FreedomRow]:
+def rows_of(
+    monkeypatch: pytest.MonkeyPatch,
+    *tasks: str,
+    known: list[Freedom],
+    requirements: tuple[str, ...] = OF_COPIES,
+) -> list[FreedomRow]:
     monkeypatch.setattr(freedom_matrix, "all_freedoms", lambda: {each.name: each for each in known})
     results = Queue()
-    freedom_matrix.work("documented", OF_COPIES, Queue(*tasks, None), results)
+    freedom_matrix.work("documented", requirements, Queue(*tasks, None), results)
     assert all(isinstance(each, FreedomRow) for each in results.items), results.items
     return results.items
 
@@ -221,6 +226,24 @@ def three() -> list[Freedom]:
         Freedom("green", NOTHING, never),
         Freedom("round", NOTHING, never),
     ]
+
+
+@pytest.mark.slow
+def test_a_pair_is_tried_where_only_one_of_the_two_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both were tried by the checks that both concern, and one of them altered nothing there."""
+
+    def of_malformed_ids(altered: Altered) -> None:
+        altered.wire.after("get", status=422)(lambda _request, _answer: None)
+
+    known = [
+        Freedom("of-copies", NOTHING, show_more),
+        # By its settings it concerns every check.
+        Freedom("of-ids", NOTHING, of_malformed_ids, settings={"visible_within_s": 5.0}),
+    ]
+    (row,) = rows_of(
+        monkeypatch, "of-copies + of-ids", known=known, requirements=("COPY-01", "GET-03")
+    )
+    assert row.outcome is Outcome.FREE, row
 
 
 def test_freedoms_that_make_one_choice_are_no_pair() -> None:
