@@ -58,6 +58,7 @@ from conformance.report.score import exit_status
 from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import SettingsOptions, client_names, new_settings
 from conformance.runner.timings import all_exchanges
+from conformance.runner.worker_count import AUTO as AUTO_WORKERS
 from conformance.safe_text import harmless
 
 #: Exit status where the deployment was not judged.
@@ -66,7 +67,7 @@ _INCOMPLETE = 3
 
 def _workers_option(_context: click.Context, _option: click.Parameter, given: str) -> str:
     """Validate a number of worker processes, or `auto`."""
-    if given != "auto" and not given.isdecimal():
+    if given != AUTO_WORKERS and not given.isdecimal():
         raise click.BadParameter("give a number of processes, or auto")
     return given
 
@@ -98,7 +99,8 @@ def _workers_option(_context: click.Context, _option: click.Parameter, given: st
     metavar="N|auto",
     callback=_workers_option,
     show_default=True,
-    help="Number of worker processes; 0 runs the checks in this process.",
+    help="Number of worker processes; 0 runs the checks in this process; auto takes as many as the "
+    "deployment keeps waiting, measured by one run of the graph.",
 )
 @click.option(
     "--seed",

@@ -30,6 +30,7 @@ from conformance.runner.progress_listener import ProgressListener
 from conformance.runner.pytest_process import collect, own_pytest, pytest_arguments, run_pytest
 from conformance.runner.selection import selected_requirements
 from conformance.runner.timings import by_operation, timings
+from conformance.runner.worker_count import AUTO, worker_count
 
 
 class NothingSelectedError(Exception):
@@ -55,7 +56,8 @@ def run_suite(
 ) -> Report:
     """Check one deployment and return the report.
 
-    `workers` is the value of pytest-xdist's `-n`, `keyword` that of pytest's `-k`. With `keep`, the
+    `workers` is a number of processes beside this one, or `auto`: as many as the deployment keeps
+    waiting (`worker_count`). `keyword` is the value of pytest's `-k`. With `keep`, the
     threads of the run are not removed. `restarter` restarts the deployment, if the settings allow
     that. Raises `NothingSelectedError` if no check is selected, and `SuiteDefectError`, with a
     report of what is known, if the suite itself broke.
@@ -102,7 +104,9 @@ def run_suite(
                 controller.interrupted = planning.interrupted
                 controller.defects = planning.defects
                 if controller.planned and not controller.interrupted:
-                    run_pytest([*arguments, "-n", workers], controller)
+                    if workers == AUTO:
+                        workers = str(worker_count(settings, len(controller.planned)))
+                    run_pytest([*arguments, "-n", workers, "--dist", "worksteal"], controller)
                 if planning.restarting and not controller.interrupted:
                     # A restart would disturb every other check.
                     run_pytest([*arguments, "-m", "restarts"], controller)

@@ -1,0 +1,106 @@
+"""The number of workers of `-n auto`, from what the deployment makes a run wait for.
+
+A worker waits most of its time: for the way to the deployment, and for runs, which servers take
+from a queue. Where others compute meanwhile, more workers than cores make a run shorter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+
+from conformance.deployment.connect import connect
+from conformance.deployment.settings import Settings, numbered
+from conformance.parallel import for_each
+
+AUTO = "auto"
+#: The suite's own computing for a request, in seconds, starting the workers included.
+#: benchmarks/README.md, *Workers*, has the measurement.
+_OWN_S = 0.007
+#: The share of requests that wait for a run (same measurement).
+_RUNS_PER_REQUEST = 0.08
+_READS = 5
+_AT_ONCE = 8
+_MOST_PER_CORE = 4
+#: A worker needs about 100 MiB.
+_MOST = 16
+#: A worker takes about a second of a core to start, which so many checks must be worth.
+_CHECKS_PER_WORKER = 4
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a deployment takes, in seconds.
+
+    `read_s` is one read of a thread, the way included; `serving_s` what each of several reads at
+    the same time adds, which is what the deployment itself computes; `run_s` one run of the graph.
+    """
+
+    read_s: float
+    serving_s: float
+    run_s: float
+
+
+def worker_count(settings: Settings, checks: int) -> int:
+    """Return how many workers a run of so many checks gets; 0 for none beside this process."""
+    worth = checks // _CHECKS_PER_WORKER
+    if worth <= 1:
+        return 0
+    # A read-only run may start none, and a thread of its own would be a write.
+    if settings.read_only:
+        return min(_cores(), worth)
+    try:
+        pace = measure_pace(settings)
+    except httpx.HTTPError:
+        # The checks will find what is wrong.
+        return min(_cores(), worth)
+    return min(workers_for(pace, _cores()), worth)
+
+
+def workers_for(pace: Pace, cores: int) -> int:
+    """Return how many workers keep the deployment or the cores busy, whichever is slower."""
+    waited_s = pace.read_s + _RUNS_PER_REQUEST * pace.run_s
+    busiest_s = max(_OWN_S / cores, pace.serving_s)
+    wanted = math.ceil((_OWN_S + waited_s) / busiest_s)
+    return max(min(cores, _MOST), min(wanted, _MOST_PER_CORE * cores, _MOST))
+
+
+def measure_pace(settings: Settings) -> Pace:
+    """Measure a deployment by one thread of the run's own, a few reads of it, and one run.
+
+    Where no thread can be made, no run is measured. Raises `httpx.HTTPError` without an answer to
+    the creation.
+    """
+    with connect(settings, "pace", first_contact=True) as connection:
+        client = connection.client
+        thread_id = client.ownership.new_id()
+        graph = settings.graph
+        made = client.create({"thread_id": thread_id, "metadata": client.tag})
+        reads = [_seconds(lambda: client.get(thread_id)) for _ in range(_READS)]
+        read_s = statistics.median(reads)
+        at_once_s = _seconds(lambda: for_each(client.get, [thread_id] * _AT_ONCE, _AT_ONCE))
+        body = {"assistant_id": graph.id, "input": numbered(graph.run_input, 1)}
+        run_s = _seconds(lambda: client.run_wait(thread_id, body)) if made.ok else 0.0
+    return Pace(read_s, max(0.0, at_once_s - read_s) / (_AT_ONCE - 1), run_s)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    """Return how long a call takes that may fail on its way."""
+    began = time.perf_counter()
+    with contextlib.suppress(httpx.HTTPError):
+        call()
+    return time.perf_counter() - began

@@ -1,0 +1,109 @@
+"""The number of workers of `-n auto`: from what the deployment makes a run wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from conformance.deployment.connect import exchanges_file
+from conformance.deployment.ownership.ledger import ledgers_dir, read_ledger
+from conformance.deployment.settings import Settings
+from conformance.reference.app import new_store
+from conformance.runner import worker_count as counting
+from conformance.runner.cleanup import clean_up
+from conformance.runner.worker_count import Pace, measure_pace, worker_count, workers_for
+from tests.conftest import answering, as_json, served, threads_of
+
+MakeSettings = Callable[..., Settings]
+WAY_S = 0.1
+
+
+@pytest.mark.parametrize(
+    ("pace", "cores", "expected"),
+    [
+        pytest.param(Pace(0.0, 0.0, 0.0), 2, 2, id="nothing to wait for: the cores"),
+        pytest.param(Pace(0.002, 0.004, 0.005), 2, 3, id="it computes more than it waits"),
+        pytest.param(Pace(0.003, 0.002, 1.0), 2, 8, id="runs wait in a queue"),
+        pytest.param(Pace(0.1, 0.0, 0.1), 2, 8, id="it is far away"),
+        pytest.param(Pace(0.1, 0.0, 0.1), 1, 4, id="it is far away, and there is one core"),
+        pytest.param(Pace(0.1, 0.0, 0.1), 16, 16, id="no more than memory allows"),
+        pytest.param(Pace(0.1, 0.0, 0.1), 64, 16, id="no more than memory allows, on many cores"),
+        pytest.param(Pace(0.1, 0.1, 1.0), 2, 2, id="it serves one request at a time"),
+    ],
+)
+def test_workers_fill_what_is_waited_for(pace: Pace, cores: int, expected: int) -> None:
+    assert workers_for(pace, cores) == expected
+
+
+def slowed(app: ASGIApp) -> ASGIApp:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await asyncio.sleep(WAY_S)
+        await app(scope, receive, send)
+
+    return serve
+
+
+def test_a_deployment_far_away_is_told_from_one_that_computes(settings_for: MakeSettings) -> None:
+    with served(new_store(), slowed) as url:
+        pace = measure_pace(settings_for(url))
+    assert pace.read_s >= WAY_S
+    assert pace.run_s >= WAY_S
+    # Eight reads at once take hardly longer than one.
+    assert pace.serving_s < WAY_S / 2
+
+
+def test_what_is_made_to_measure_is_removed_with_the_rest(settings_for: MakeSettings) -> None:
+    with served(new_store()) as url:
+        settings = settings_for(url)
+        measure_pace(settings)
+        assert len(threads_of(url)) == 1
+        assert exchanges_file(settings, "pace").read_text().count("\n") > counting._READS
+        cleanup = clean_up(settings)
+        assert threads_of(url) == {}
+    assert (cleanup.created, cleanup.removed) == (1, 1)
+    assert read_ledger(ledgers_dir() / settings.run_id).is_empty
+
+
+def test_a_deployment_that_refuses_is_measured_by_its_refusals(settings_for: MakeSettings) -> None:
+    asked: list[str] = []
+
+    def refuse(method: str, path: str, _body: bytes) -> tuple[int, str, bytes]:
+        asked.append(f"{method} {path}")
+        return as_json({"detail": "no"}, 422)
+
+    with answering(refuse) as url:
+        pace = measure_pace(settings_for(url))
+    assert pace.read_s > 0
+    # No run is started on a thread that may be somebody else's.
+    assert not any(each.endswith("/runs/wait") for each in asked)
+
+
+@pytest.mark.parametrize("checks", [0, 1, 4, 7])
+def test_few_checks_get_no_workers_and_nothing_is_sent(
+    checks: int, settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "measure_pace", lambda _settings: pytest.fail("measured"))
+    assert worker_count(settings_for("http://127.0.0.1:9"), checks) == 0
+
+
+def test_there_are_no_more_workers_than_the_checks_are_worth(
+    settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "measure_pace", lambda _settings: Pace(1.0, 0.0, 1.0))
+    monkeypatch.setattr(counting, "_cores", lambda: 4)
+    settings = settings_for("http://127.0.0.1:9")
+    assert [worker_count(settings, checks) for checks in (8, 20, 1000)] == [2, 5, 16]
+    read_only = settings_for("http://127.0.0.1:9", read_only=True)
+    assert worker_count(read_only, 1000) == 4
+
+
+def test_without_an_answer_the_cores_are_taken(
+    settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "_cores", lambda: 3)
+    with answering(lambda *_request: None) as url:
+        assert worker_count(settings_for(url, timeout_s=0.2), 1000) == 3
