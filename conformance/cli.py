@@ -10,7 +10,6 @@ import click
 from conformance import __version__
 from conformance.commands.exit_handling import run_command_line
 from conformance.commands.lazy import LazyGroup, setting_names
-from conformance.deployment.settings import SettingsError, read_config
 
 #: The commands, each in its module of `conformance.commands`, with a short help.
 _COMMANDS = {
@@ -48,6 +47,9 @@ def cli(context: click.Context) -> None:
     THREADS_CONFORMANCE_URL), from threads-conformance.toml, and from
     [tool.threads-conformance] in pyproject.toml, in this order.
     """
+    # The list of commands is shown without reading settings, and sooner.
+    from conformance.deployment.settings import SettingsError, read_config
+
     try:
         config = read_config(Path.cwd())
     except SettingsError as unusable:

@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from conformance.deployment.ownership.ledger import ledgers_dir
-from conformance.report.record import Report
+from conformance.user_dirs import state_dir
+
+if TYPE_CHECKING:
+    # Every command loads this module, even one that only prints its help.
+    from conformance.report.record import Report
 
 #: Exit status for a defect of this suite.
 DEFECT_STATUS = 4
@@ -60,11 +64,11 @@ def write_defects(
 ) -> str:
     """Write the tracebacks of defects into `directory`; return a message that names the file.
 
-    Without `directory`, or if it cannot be written to, they go to the folder of the
-    ledgers.
+    Without `directory`, or if it cannot be written to, they go to the user's folder of state, where
+    the ledgers are too.
     """
     text = redact("\n".join(found)).encode("utf-8", "backslashreplace").decode()
-    places = [ledgers_dir().parent / f"defect-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"]
+    places = [state_dir(f"defect-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt")]
     if directory is not None:
         places.insert(0, directory / DEFECT_FILE)
     written = None

@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 from conformance.commands.exit_handling import PipeSafeGroup
-from conformance.deployment.settings import ENVIRONMENT
 
 
 class LazyGroup(PipeSafeGroup):
@@ -64,6 +63,9 @@ def setting_names(parameter: click.Parameter) -> set[str]:
 
 
 def _read_environment(command: click.Command) -> None:
+    # Needed by no command that is only listed.
+    from conformance.deployment.settings import ENVIRONMENT
+
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.name != "help":
             parameter.envvar = [
