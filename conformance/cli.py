@@ -19,6 +19,7 @@ _COMMANDS = {
     "compare": "Tell what changed from one report to another.",
     "doctor": "Find out whether the [graph] settings fit a deployment.",
     "explain": "Explain a failure, with the requests to reproduce it.",
+    "merge": "Make one report of those of all shards of a run.",
     "plant": "Leave threads on a deployment, for `verify`.",
     "requirements": "Print the requirements, or one of them.",
     "run": "Check a deployment and say whether it keeps its promises.",

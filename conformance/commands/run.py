@@ -57,6 +57,7 @@ from conformance.report.schema.markdown import comparison_line
 from conformance.report.score import exit_status
 from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import SettingsOptions, client_names, new_settings
+from conformance.runner.shards import parse_shard
 from conformance.runner.timings import all_exchanges
 from conformance.runner.worker_count import AUTO as AUTO_WORKERS
 from conformance.safe_text import harmless
@@ -70,6 +71,14 @@ def _workers_option(_context: click.Context, _option: click.Parameter, given: st
     if given != AUTO_WORKERS and not given.isdecimal():
         raise click.BadParameter("give a number of processes, or auto")
     return given
+
+
+def _shard_option(_context: click.Context, _option: click.Parameter, given: str) -> str:
+    """Validate a part of the checks, such as 2/5."""
+    try:
+        return str(parse_shard(given)) if given else ""
+    except ValueError as unusable:
+        raise click.BadParameter(str(unusable)) from unusable
 
 
 @click.command("run")
@@ -125,6 +134,14 @@ def _workers_option(_context: click.Context, _option: click.Parameter, given: st
     callback=lambda _context, _option, given: client_names(given),
     help="Client that sends the requests: http is the suite's own; python-sdk, js-sdk and curl run "
     "the code of the documents; all is every client.",
+)
+@click.option(
+    "--shard",
+    default="",
+    metavar="I/N",
+    callback=_shard_option,
+    help="Make only the I-th of N parts of the checks, such as 2/5, one on each machine; "
+    "`threads-conformance merge` makes one report of theirs.",
 )
 @click.option(
     "-k",
@@ -209,6 +226,11 @@ def run_command(
     """
     check_read_only(url, context.params)
     check_restart_options(url, context.params)
+    if options["shard"] and restart_command:
+        raise click.UsageError(
+            "--shard with --restart-command would restart the deployment under the other shards: "
+            "run the checks of restarts by themselves, with --capability durability"
+        )
     _check_keyword(keyword)
     _check_writable(report_dir)
     options["requirements"] = find_requirements(load_catalogue(), options["requirements"])
@@ -267,7 +289,7 @@ def run_command(
             sys.exit(_INCOMPLETE)
         except SuiteDefectError as broken:
             report, defects = broken.report, broken.found
-        judgement = baselining.apply(report, keyword=keyword)
+        judgement = baselining.apply(report, keyword=keyword or settings.shard)
         report = judgement.report if judgement else report
         catalogue = load_catalogue().requirements
         exchanges = _join_exchanges(settings)

@@ -104,7 +104,8 @@ class Settings:
     `outage_within_s` in total; the waits between retries begin at `backoff_s`. With
     `read_only` nothing is written, and only the threads of `thread_ids`, which are other
     people's, are read. `restart` is how checks may end the deployment before they start it again,
-    `stop` or `kill`; empty: not at all. `max_body_mib` is the cap of a response body; `ca_bundle`
+    `stop` or `kill`; empty: not at all. `shard` is the part of the checks that this run makes, such
+    as `2/5`; empty: all. `max_body_mib` is the cap of a response body; `ca_bundle`
     is a PEM file of trusted certificates, and `insecure` trusts any.
     """
 
@@ -136,6 +137,7 @@ class Settings:
     protected: bool = False
     other_headers: tuple[tuple[str, str], ...] = ()
     restart: str = ""
+    shard: str = ""
     max_body_mib: int = 64
     ca_bundle: str | None = None
     insecure: bool = False

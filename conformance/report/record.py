@@ -101,7 +101,9 @@ class RunInfo:
     `disposable`: the data on the deployment did not matter. `interrupted`: Ctrl-C or
     SIGTERM ended the run early. `given_up`: the run ended early because the deployment
     stopped answering for longer than an outage is waited out. Both make it `partial`.
-    `read_only`: nothing was written, and existing threads were examined instead.
+    `read_only`: nothing was written, and existing threads were examined instead. `narrowed`:
+    options chose some of the checks. `shard` is the part of them that this run made, such as
+    `2/5`; empty: all. Both make it `partial` too.
     """
 
     id: str
@@ -116,6 +118,8 @@ class RunInfo:
     interrupted: bool = False
     read_only: bool = False
     given_up: bool = False
+    narrowed: bool = False
+    shard: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ not shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ from conformance.report.record import CheckResult, Failure
 INTERNAL_ERROR = "ERROR-INTERNAL-01"
 #: The name that stands for the clean-up in places where a check is named.
 CLEAN_UP = "clean-up"
+#: What the id of a result begins with; the operation follows.
+_OF_ANSWERS = "answers::"
 #: Exchanges quoted for one operation.
 _QUOTED = 5
 
@@ -80,6 +82,21 @@ def results_of_errors(
     )
 
 
+def without_reported(checks: Collection[CheckResult]) -> list[CheckResult]:
+    """Return checks without answers by 500 that are why another of them did not pass."""
+    reported = _already_reported(each for each in checks if not _is_of_answers(each))
+    return [
+        each
+        for each in checks
+        if not (_is_of_answers(each) and each.id.removeprefix(_OF_ANSWERS) in reported)
+    ]
+
+
+def _is_of_answers(check: CheckResult) -> bool:
+    """Return whether a result is one that `results_of_errors` has made."""
+    return check.id.startswith(_OF_ANSWERS)
+
+
 def _already_reported(results: Iterable[CheckResult]) -> set[str]:
     """Return the operations whose answers by 500 are among the reasons of these results."""
     already_reported = set()
@@ -109,7 +126,7 @@ def _result(operation: str, found: Sequence[ServerError], catalogue: Catalogue) 
         *(f"source: {each}" for each in requirement.sources),
     ]
     return CheckResult(
-        id=f"answers::{operation}",
+        id=f"{_OF_ANSWERS}{operation}",
         requirements=(requirement.id,),
         verdict=Verdict.FAIL,
         capability=requirement.capability,

@@ -69,7 +69,7 @@ def run_suite(
         server_version=server.version,
         graph_id=settings.graph.id,
     )
-    partial = bool(
+    narrowed = bool(
         keyword
         or settings.requirements
         or settings.capabilities
@@ -84,7 +84,9 @@ def run_suite(
         profile=settings.profile,
         effort=settings.effort,
         requests=0,
-        partial=partial,
+        partial=narrowed or bool(settings.shard),
+        narrowed=narrowed,
+        shard=settings.shard,
         disposable=settings.disposable,
         read_only=settings.read_only,
     )
@@ -133,22 +135,21 @@ def run_suite(
         )
     catalogue = load_catalogue()
     checks_of = _checks_by_requirement(controller.planned)
-    judged = [
-        each
-        for each in catalogue.requirements.values()
+    selected = (
         # With -k, and in a read-only run, only the requirements of the collected checks count.
-        if each.id
-        in (
-            checks_of
-            if keyword or settings.read_only
-            else selected_requirements(settings, catalogue)
-        )
-    ]
+        frozenset(checks_of)
+        if keyword or settings.read_only
+        else selected_requirements(settings, catalogue)
+    )
     answers = (
         server_errors.results_of_errors(controller.server_errors, controller.results, catalogue)
-        if any(each.id == server_errors.INTERNAL_ERROR for each in judged)
+        if server_errors.INTERNAL_ERROR in selected
         else ()
     )
+    if settings.shard:
+        # Requirements that only other shards check are not judged here.
+        selected &= {*checks_of, *(each for found in answers for each in found.requirements)}
+    judged = [each for each in catalogue.requirements.values() if each.id in selected]
     checks = tuple(sorted((*controller.results, *answers), key=lambda each: each.id))
     results = requirement_results(checks, judged, checks_of)
     exchanges = list(timings(settings))
@@ -161,7 +162,7 @@ def run_suite(
             run,
             duration_s=round(time.perf_counter() - started, 3),
             requests=len(exchanges),
-            partial=partial or controller.interrupted or given_up,
+            partial=run.partial or controller.interrupted or given_up,
             interrupted=controller.interrupted,
             given_up=given_up,
         ),

@@ -41,6 +41,7 @@ class SettingsOptions(TypedDict, total=False):
     protected: bool
     other_headers: tuple[tuple[str, str], ...]
     restart: str
+    shard: str
     max_body_mib: int
     ca_bundle: str | None
     insecure: bool

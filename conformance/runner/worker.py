@@ -34,6 +34,7 @@ from conformance.exception_frames import release_frames
 from conformance.garbage_collection import collect_rarely
 from conformance.report.record import CheckResult
 from conformance.runner.controller import Controller
+from conformance.runner.durations import dealt
 from conformance.runner.failure_builder import FailureBuilder, summary_of
 from conformance.runner.judging import causes_of, private_facts, verdict_of, worst_failure
 from conformance.runner.pytest_names import CONTROLLER, DATA_KEY
@@ -46,6 +47,7 @@ from conformance.runner.selection import (
     selected_requirements,
 )
 from conformance.runner.server_errors import INTERNAL_ERROR, ServerError, errors_in_passed_check
+from conformance.runner.shards import parse_shard
 from conformance.runner.transfer import attach, attach_server_errors
 from conformance.safe_text import harmless
 
@@ -127,6 +129,9 @@ class Checks:
             and client_of(item) in self._settings.clients
             and reads_only(item) is self._settings.read_only
         ]
+        if self._settings.shard:
+            own = parse_shard(self._settings.shard).of(map(check_id, kept))
+            kept = [item for item in kept if check_id(item) in own]
         if self._settings.restart and hasattr(config, "workerinput"):
             # Checks that restart run in the process that owns the deployment, after the workers.
             kept = [item for item in kept if not restarts(item)]
@@ -134,6 +139,8 @@ class Checks:
         if dropped:
             config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in set(dropped)]
+        if workers := getattr(config, "workerinput", {}).get("workercount"):
+            items[:] = dealt(items, workers, check_id)
         if self._settings.restart:
             items.sort(key=restarts)
 

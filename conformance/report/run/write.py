@@ -23,15 +23,15 @@ from conformance.safe_text import without_commands
 def write_all(
     report: Report,
     requirements: Requirements,
-    exchanges_file: Path | None,
+    exchanges: Path | Callable[[TextIO], object] | None,
     directory: Path,
     comparison: SchemaComparison | None = None,
 ) -> tuple[Path, ...]:
     """Write report.json, junit.xml, report.md, report.html and exchanges.har.
 
-    `exchanges_file` holds one `Exchange.to_json()` per line. With a comparison, also write
-    schema-comparison.json and schema-comparison.md. Return the paths of the files; raise
-    `ReportError` if `directory` cannot be written to.
+    `exchanges` is a file with one `Exchange.to_json()` per line, or writes exchanges.har. With a
+    comparison, also write schema-comparison.json and schema-comparison.md. Return the paths of the
+    files; raise `ReportError` if `directory` cannot be written to.
     """
     writers: dict[str, Callable[[TextIO], object]] = {
         "report.json": lambda file: file.write(report_json(report)),
@@ -42,9 +42,9 @@ def write_all(
         "report.html": lambda file: file.write(
             without_commands(html_report(report, requirements, comparison))
         ),
-        "exchanges.har": lambda file: write_har(
-            read_exchanges(exchanges_file), file, report.suite_version
-        ),
+        "exchanges.har": exchanges
+        if callable(exchanges)
+        else lambda file: write_har(read_exchanges(exchanges), file, report.suite_version),
     }
     if comparison is not None:
         compared = comparison
