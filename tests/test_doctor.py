@@ -25,7 +25,7 @@ from conformance.cli import cli
 from conformance.deployment.settings import GraphSettings, Settings, graph_settings
 from conformance.doctor.diagnosis import Diagnosis, diagnose
 from conformance.doctor.findings import Kind
-from conformance.doctor.samples import sample_value
+from conformance.doctor.schema_samples import sample_value
 from conformance.doctor.table import as_toml
 from conformance.model.graphs import AGENT, GRAPHS, START, Channel, Graph, Node, add_up, keep_last
 from conformance.model.store import ThreadStore

@@ -10,7 +10,7 @@ from conformance.checks.messages import type_and_content
 from conformance.deployment.settings import numbered
 from conformance.doctor.graph_description import Described
 from conformance.doctor.inquiry import Inquiry, thread_id_in
-from conformance.doctor.samples import holds_messages, sample_message, sample_value
+from conformance.doctor.schema_samples import holds_messages, sample_message, sample_value
 from conformance.model.json_differences import same_json
 
 Table = dict[str, Any]

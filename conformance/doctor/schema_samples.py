@@ -1,4 +1,4 @@
-"""Sample values for a JSON Schema, whose texts contain `{n}`."""
+"""Sample values for a JSON Schema, whose texts contain `{n}`; whether a schema holds messages."""
 
 from __future__ import annotations
 
