@@ -23,7 +23,7 @@ from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.executor import Executor
 from conformance.model.runs import Runs
-from conformance.model.steps import ResumeValue
+from conformance.model.superstep_execution import ResumeValue
 from conformance.model.supersteps import with_task_ids
 from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest

@@ -23,7 +23,7 @@ from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.executor import Executor
 from conformance.model.records import Records
-from conformance.model.steps import ResumeValue, Steps
+from conformance.model.superstep_execution import ResumeValue, Steps
 from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest
 

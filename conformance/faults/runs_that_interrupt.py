@@ -13,8 +13,8 @@ from conformance.faults.kit.runs import found_run, runs_on
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task
 from conformance.model.executor import Executor
-from conformance.model.steps import ResumeValue, Steps
 from conformance.model.streams import INTERRUPT
+from conformance.model.superstep_execution import ResumeValue, Steps
 from conformance.reference.wire import Json, WireRequest
 
 # Interrupts in outputs

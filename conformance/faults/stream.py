@@ -20,8 +20,8 @@ from conformance.faults.kit.runs import (
 )
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task, Thread
-from conformance.model.steps import Step
 from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents, modes_of
+from conformance.model.superstep_execution import Step
 from conformance.reference.wire import When, WireAnswer, WireRequest
 
 

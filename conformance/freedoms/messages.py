@@ -11,7 +11,7 @@ from conformance.freedoms.kit import JsonObject, change_every_object
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Task
 from conformance.model.records import Records
-from conformance.model.steps import Steps
+from conformance.model.superstep_execution import Steps
 from conformance.model.supersteps import Stamp
 from conformance.reference.altered import Altered
 from conformance.reference.wire import Json, WireRequest

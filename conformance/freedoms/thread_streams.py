@@ -9,8 +9,8 @@ from typing import Any
 from conformance.faults.kit.runs import Event, encode_events, events_in
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Run, Thread
-from conformance.model.steps import Step
 from conformance.model.streams import RunEvent, StreamEvents
+from conformance.model.superstep_execution import Step
 from conformance.model.thread_streams import FROM_THE_BEGINNING, ThreadEvent, ThreadStreams
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import WireAnswer, WireRequest

@@ -16,8 +16,8 @@ from conformance.model.errors import InvalidError, ModelError, NotFoundError
 from conformance.model.graphs import INPUT, START, Graph
 from conformance.model.ids_and_times import JsonObject
 from conformance.model.records import Records
-from conformance.model.steps import ResumeValue, Steps, seconds_of
 from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents
+from conformance.model.superstep_execution import ResumeValue, Steps, seconds_of
 from conformance.model.supersteps import Update, apply_command, superstep
 from conformance.model.views import interrupts_view
 

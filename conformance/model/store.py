@@ -20,8 +20,8 @@ from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import Searches
 from conformance.model.states import States
-from conformance.model.steps import Steps
 from conformance.model.streams import StreamEvents
+from conformance.model.superstep_execution import Steps
 from conformance.model.thread_protocol import ThreadProtocol
 from conformance.model.thread_streams import ThreadStreams
 from conformance.model.threads import Threads

@@ -10,7 +10,7 @@ from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.graphs import START
 from conformance.model.ids_and_times import JsonObject
 from conformance.model.records import Records
-from conformance.model.steps import Step
+from conformance.model.superstep_execution import Step
 from conformance.model.views import Views, interrupts_view, task_view
 
 #: The member of values and updates that holds the interrupts of a run.

@@ -34,8 +34,8 @@ from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import DEFAULT_SORT, Query, Searches
 from conformance.model.states import States
-from conformance.model.steps import ResumeValue, Step, Steps
 from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents
+from conformance.model.superstep_execution import ResumeValue, Step, Steps
 from conformance.model.threads import Threads
 from conformance.model.views import Views, checkpoint_config
 from conformance.reference.altered import Altered

@@ -21,7 +21,7 @@ from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import Query, Searches
 from conformance.model.states import States
-from conformance.model.steps import ResumeValue
+from conformance.model.superstep_execution import ResumeValue
 from conformance.model.threads import Threads
 from conformance.model.views import Views
 from conformance.reference.altered import Altered

@@ -25,8 +25,8 @@ from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.search import Query, Searches
 from conformance.model.states import States
-from conformance.model.steps import ResumeValue, Steps
 from conformance.model.streams import RunEvent, StreamEvents
+from conformance.model.superstep_execution import ResumeValue, Steps
 from conformance.model.supersteps import with_task_ids
 from conformance.model.thread_streams import ThreadStreams
 from conformance.model.threads import Threads

@@ -1,4 +1,4 @@
-"""One superstep of a graph: its tasks done, interrupted or failed, and the resulting checkpoint."""
+"""Execution of one superstep: its tasks done, interrupted or failed; the checkpoint it makes."""
 
 from __future__ import annotations
 
