@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.deployment.launch.bisection import NoChangeError, find_change
+from conformance.report.compare.bisection import NoChangeError, find_change
 from tests.conftest import command
 from tests.launching import REQUIREMENT, starts, write_launcher
 

@@ -13,7 +13,6 @@ from conformance.commands.server_options import launcher_option, print_progress
 from conformance.contract.catalogue import Requirement, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.delivery.interruption import signals_as_interrupt
-from conformance.deployment.launch.bisection import Change, NoChangeError, find_change
 from conformance.deployment.launch.catalogue import find_launcher, load_launchers
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
 from conformance.deployment.launch.launcher import Launcher
@@ -28,6 +27,7 @@ from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
+from conformance.report.compare.bisection import Change, NoChangeError, find_change
 from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import new_settings
 
