@@ -16,6 +16,7 @@ from conformance.cli import cli
 from conformance.commands.serve import ServedProcess
 from conformance.contract.verdicts import Stability
 from conformance.data import schemas_dir
+from conformance.report.compare.comparison_json import comparison_json
 from conformance.report.compare.html import comparison_html
 from conformance.report.compare.markdown import comparison_markdown
 from conformance.report.compare.model import (
@@ -25,7 +26,7 @@ from conformance.report.compare.model import (
     compare_reports,
 )
 from conformance.report.compare.speed import compare_timings
-from conformance.report.compare.terminal import comparison_json, comparison_text
+from conformance.report.compare.terminal import comparison_text
 from conformance.report.record import CheckResult, OperationTiming, Report
 from conformance.report.run.html import html_report
 from conformance.report.run.write import report_json

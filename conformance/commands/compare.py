@@ -11,10 +11,11 @@ import click
 
 from conformance.commands.report_reading import UnusableError, read_report
 from conformance.contract.catalogue import load_catalogue
+from conformance.report.compare.comparison_json import comparison_json
 from conformance.report.compare.html import comparison_html
 from conformance.report.compare.markdown import comparison_markdown
 from conformance.report.compare.model import ReportComparison, compare_reports
-from conformance.report.compare.terminal import comparison_json, comparison_text
+from conformance.report.compare.terminal import comparison_text
 from conformance.report.compare.text import headline
 from conformance.report.record import ReportError
 from conformance.report.run.write import write_text
