@@ -112,6 +112,17 @@ def copies_are_not_found(broken: FaultyDeployment) -> None:
         return thread.thread_id not in copies and right(thread, query)
 
 
+@fault("copy-keeps-updated-at", breaks=["COPY-28"])
+def copy_keeps_updated_at(broken: FaultyDeployment) -> None:
+    store = broken.store
+
+    @broken.override(Threads.copy)
+    def copy(right: Any, thread_id: str) -> Any:
+        made = store.records.thread(right(thread_id)["thread_id"])
+        former = store.records.thread(thread_id).updated_at
+        return store.views.thread_view(store.records.keep(replace(made, updated_at=former)))
+
+
 # Copies of copies, and several copies
 
 

@@ -17,7 +17,6 @@ from conformance.faults.kit.http_changes import (
 )
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.search import Searches
-from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireRequest
 
 
@@ -191,17 +190,6 @@ def run_dates_the_creation_last(broken: FaultyDeployment) -> None:
         run = any(each.status == "success" for each in store.records.thread(request.thread_id).runs)
         later = datetime.fromisoformat(shown["updated_at"]) + timedelta(minutes=1)
         return {**shown, "created_at": later.isoformat()} if run else shown
-
-
-@fault("copy-keeps-updated-at", breaks=["COPY-28"])
-def copy_keeps_updated_at(broken: FaultyDeployment) -> None:
-    store = broken.store
-
-    @broken.override(Threads.copy)
-    def copy(right: Any, thread_id: str) -> Any:
-        made = store.records.thread(right(thread_id)["thread_id"])
-        former = store.records.thread(thread_id).updated_at
-        return store.views.thread_view(store.records.keep(replace(made, updated_at=former)))
 
 
 fault("create-refuses-an-explicit-raise", breaks=["CREATE-19", "IDENTITY-02"])(
