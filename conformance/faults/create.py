@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +9,6 @@ from conformance.faults.kit.http_changes import (
     change_shown,
     each_shown,
     prepopulates,
-    prepopulates_new_thread,
     refusing,
     with_status,
     without,
@@ -168,16 +166,6 @@ def search_hides_threads_with_tags_alone(broken: FaultyDeployment) -> None:
     def matches(right: Any, thread: Any, query: Any) -> Any:
         found = right(thread, query)
         return found and (len(thread.metadata) > _TAGS or query.ids or query.status)
-
-
-@fault("prepopulation-dates-the-creation-last", breaks=["PREPOP-20"])
-def prepopulation_dates_the_creation_last(broken: FaultyDeployment) -> None:
-    store = broken.store
-
-    @broken.wire.answers("create", when=prepopulates_new_thread)
-    def date_last(_request: WireRequest, made: Json) -> Json:
-        thread = replace(store.records.thread(made["thread_id"]), created_at=store.records.now())
-        return store.views.thread_view(store.records.keep(thread))
 
 
 @fault("run-dates-the-creation-last", breaks=["CREATE-18"])

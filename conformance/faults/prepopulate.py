@@ -1,4 +1,4 @@
-"""Faults of creating threads with a state: how supersteps are processed."""
+"""Faults of creating threads with a state: how supersteps are processed, what they leave."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conformance.faults.kit.http_changes import (
     without,
 )
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.reference.wire import WireAnswer, WireRequest, always
+from conformance.reference.wire import Json, WireAnswer, WireRequest, always
 
 _NODES = ("__input__", "__start__", "call_model")
 Steps = list[Any]
@@ -179,6 +179,16 @@ fault("prepopulated-states-have-the-final-values", breaks=["PREPOP-10"])(
         when=lambda request: len(request.members["supersteps"]) > 3,
     )
 )
+
+
+@fault("prepopulation-dates-the-creation-last", breaks=["PREPOP-20"])
+def prepopulation_dates_the_creation_last(broken: FaultyDeployment) -> None:
+    store = broken.store
+
+    @broken.wire.answers("create", when=prepopulates_new_thread)
+    def date_last(_request: WireRequest, made: Json) -> Json:
+        thread = replace(store.records.thread(made["thread_id"]), created_at=store.records.now())
+        return store.views.thread_view(store.records.keep(thread))
 
 
 # Updates without values, and with a list of them
