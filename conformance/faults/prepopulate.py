@@ -15,6 +15,7 @@ from conformance.faults.kit.http_changes import (
     without,
 )
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.entities import Checkpoint
 from conformance.reference.wire import Json, WireAnswer, WireRequest, always
 
 _NODES = ("__input__", "__start__", "call_model")
@@ -189,6 +190,15 @@ def prepopulation_dates_the_creation_last(broken: FaultyDeployment) -> None:
     def date_last(_request: WireRequest, made: Json) -> Json:
         thread = replace(store.records.thread(made["thread_id"]), created_at=store.records.now())
         return store.views.thread_view(store.records.keep(thread))
+
+
+def _without_results(state: Checkpoint) -> Checkpoint:
+    return replace(state, tasks=tuple(replace(task, result=None) for task in state.tasks))
+
+
+fault("tasks-of-supersteps-are-done-without-results", breaks=["PREPOP-28"])(
+    change_states(lambda states: map(_without_results, states))
+)
 
 
 # Updates without values, and with a list of them

@@ -1,17 +1,15 @@
-"""Faults of supersteps: commands in them, a ttl besides them, the results of their tasks."""
+"""Faults of commands in supersteps."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.http_changes import (
     refusing,
     without,
 )
-from conformance.faults.prepopulate import change_states, updates, updates_sent
+from conformance.faults.prepopulate import updates, updates_sent
 from conformance.faults.registry import fault
-from conformance.model.entities import Checkpoint
 from conformance.reference.wire import WireRequest
 
 Update = dict[str, Any]
@@ -42,8 +40,6 @@ def _without_listed_goto(update: Update) -> Update:
     return {**update, "command": without(command, "goto")} if listed else update
 
 
-# Commands
-
 fault("superstep-with-an-update-and-no-goto-is-500", breaks=["PREPOP-26"])(
     refusing("create", _lacks_goto, status=500)
 )
@@ -55,16 +51,4 @@ fault("superstep-goes-somewhere-and-writes-nothing", breaks=["PREPOP-27"])(
 )
 fault("superstep-goes-nowhere-by-a-list", breaks=["PREPOP-27"])(
     updates(lambda given: [*map(_without_listed_goto, given)])
-)
-
-
-# Results
-
-
-def _without_results(state: Checkpoint) -> Checkpoint:
-    return replace(state, tasks=tuple(replace(task, result=None) for task in state.tasks))
-
-
-fault("tasks-of-supersteps-are-done-without-results", breaks=["PREPOP-28"])(
-    change_states(lambda states: map(_without_results, states))
 )
