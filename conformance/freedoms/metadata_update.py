@@ -1,4 +1,4 @@
-"""Freedoms of updating metadata."""
+"""Freedoms of updating metadata, and of null in it."""
 
 from __future__ import annotations
 
