@@ -16,6 +16,8 @@ from conformance.reference.wire import (
     is_success,
 )
 
+#: The members that the published ThreadState requires.
+REQUIRED_OF_STATES = ("values", "next", "checkpoint", "metadata", "created_at")
 #: Operations that show threads, runs and crons.
 THREADS = ("create", "get", "update", "copy", "search")
 RUNS = ("run_background", "run_get", "run_list", "stateless_background", "stateless_batch")

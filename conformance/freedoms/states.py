@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.http_changes import STATES, change_shown, without
-from conformance.freedoms.kit import JsonObject
+from conformance.freedoms.kit import REQUIRED_OF_STATES, JsonObject
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Checkpoint, Run, Thread
 from conformance.model.errors import InvalidError, NotFoundError
@@ -20,7 +20,7 @@ from conformance.model.supersteps import Stamp, with_task_ids
 from conformance.model.threads import Threads
 from conformance.model.views import Views, checkpoint_config
 from conformance.reference.altered import Altered
-from conformance.reference.wire import WireAnswer, WireRequest, json_answer
+from conformance.reference.wire import WireAnswer, WireRequest
 
 _SILENT = "No source says that a checkpoint which a thread does not have is refused."
 #: The maximum number of states in a page.
@@ -84,78 +84,6 @@ def checkpoint_ids_are_random(altered: Altered) -> None:
     def stamp(right: Any) -> Stamp:
         made: Stamp = right()
         return replace(made, checkpoint_id=str(uuid.uuid4()))
-
-
-_REQUIRED = ("values", "next", "checkpoint", "metadata", "created_at")
-
-freedom(
-    "states-of-a-history-are-lean",
-    allowed_by="No output of a history or of a state at a checkpoint is printed, so the published "
-    "ThreadState decides what is required: values, next, checkpoint, metadata, created_at.",
-    # Tasks and parents are left out.
-    may_block="HISTORY-03 HISTORY-09 CHECKPOINT-04 CHECKPOINT-07 CHECKPOINT-13 CHECKPOINT-POST-01 "
-    "CHECKPOINT-POST-04 NESTED-14 PREPOP-28 SEQ-06 STATE-18",
-)(
-    change_shown(
-        "history",
-        "post_history",
-        "state_at_checkpoint",
-        "post_state_at_checkpoint",
-        to=lambda state: {name: each for name, each in state.items() if name in _REQUIRED},
-    )
-)
-
-
-@freedom(
-    "selected-states-keep-what-is-required",
-    allowed_by="The published response of a history with select is a list of ThreadState, whose "
-    "required members select does not take away.",
-    profile="extended",
-)
-def selected_states_keep_what_is_required(altered: Altered) -> None:
-    @altered.wire.before("history", "post_history", when=_selects_what_is_required)
-    def ask_for_more(request: WireRequest) -> None:
-        more = [*_selected(request), *_REQUIRED]
-        if any(each.startswith("values.") for each in more):
-            more.remove("values")
-        if request.operation == "history":
-            request.select = more
-        else:
-            request.body = {**request.members, "select": more}
-
-
-def _selected(request: WireRequest) -> list[Any]:
-    selected = request.select or request.members.get("select")
-    return selected if isinstance(selected, list) else []
-
-
-def _selects_what_is_required(request: WireRequest) -> bool:
-    """Return whether nothing but members of all states, and keys of the values, is selected."""
-    selected = _selected(request)
-    return bool(selected) and all(
-        each in _REQUIRED or str(each).startswith("values.") for each in selected
-    )
-
-
-@freedom(
-    "select-of-get-history-is-neither-offered-nor-declared",
-    allowed_by="Only newer documents state it, and of GET and POST each by itself.",
-    may_block="HISTORY-SELECT-01 HISTORY-SELECT-03",
-    choice="openapi.json",
-    profile="extended",
-)
-def select_of_get_history_is_neither_offered_nor_declared(altered: Altered) -> None:
-    @altered.wire.before("history", when=lambda request: "select" in request.query)
-    def refuse(_request: WireRequest) -> WireAnswer:
-        return json_answer(422, {"detail": "select: no such parameter"})
-
-    @altered.wire.answers("openapi")
-    def leave_out(_request: WireRequest, document: Any) -> Any:
-        operation = document["paths"]["/threads/{thread_id}/history"]["get"]
-        operation["parameters"] = [
-            each for each in operation["parameters"] if each.get("name") != "select"
-        ]
-        return document
 
 
 _APPLICATION = "Rules of fairness: of a state's metadata source, step and parents are the contract."
@@ -390,7 +318,7 @@ def fresh_states_hold_defaults(altered: Altered) -> None:
 
 def _with_lean_subgraphs(state: JsonObject) -> JsonObject:
     tasks = [
-        {**task, "state": {name: task["state"][name] for name in _REQUIRED}}
+        {**task, "state": {name: task["state"][name] for name in REQUIRED_OF_STATES}}
         if isinstance(task.get("state"), dict)
         else task
         for task in state.get("tasks") or []

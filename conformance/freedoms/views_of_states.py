@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from conformance.faults.kit.http_changes import HISTORIES, STATES, change_shown, without
-from conformance.freedoms.kit import JsonObject, change_member
+from conformance.freedoms.kit import REQUIRED_OF_STATES, JsonObject, change_member
 from conformance.freedoms.registry import freedom
 from conformance.model.threads import Threads
 from conformance.reference.altered import Altered
@@ -48,6 +48,22 @@ freedom(
     allowed_by=f"{_NO_HISTORY}the published task requires id and name.",
     choice="members of tasks",
 )(change_shown(*HISTORIES, to=change_member("tasks", _without_empty_members)))
+freedom(
+    "states-of-a-history-are-lean",
+    allowed_by="No output of a history or of a state at a checkpoint is printed, so the published "
+    "ThreadState decides what is required: values, next, checkpoint, metadata, created_at.",
+    # Tasks and parents are left out.
+    may_block="HISTORY-03 HISTORY-09 CHECKPOINT-04 CHECKPOINT-07 CHECKPOINT-13 CHECKPOINT-POST-01 "
+    "CHECKPOINT-POST-04 NESTED-14 PREPOP-28 SEQ-06 STATE-18",
+)(
+    change_shown(
+        "history",
+        "post_history",
+        "state_at_checkpoint",
+        "post_state_at_checkpoint",
+        to=lambda state: {name: each for name, each in state.items() if name in REQUIRED_OF_STATES},
+    )
+)
 freedom(
     "states-by-post-name-their-parent-once",
     allowed_by="The published ThreadState has no parent_checkpoint_id; 004 prints it of GET state.",
