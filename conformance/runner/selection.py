@@ -55,3 +55,15 @@ def selected_requirements(settings: Settings, catalogue: Catalogue) -> frozenset
         )
         and (not settings.capabilities or each.capability in settings.capabilities)
     )
+
+
+def is_selected(item: pytest.Item, settings: Settings, wanted: frozenset[str]) -> bool:
+    """Return whether a run makes a check: one of a `wanted` requirement, by a client of the run.
+
+    Only checks that read are made in a read-only run, and only there.
+    """
+    return (
+        bool(wanted.intersection(requirements_of(item)))
+        and client_of(item) in settings.clients
+        and reads_only(item) is settings.read_only
+    )

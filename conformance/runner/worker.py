@@ -41,7 +41,7 @@ from conformance.runner.pytest_names import CONTROLLER, DATA_KEY
 from conformance.runner.selection import (
     check_id,
     client_of,
-    reads_only,
+    is_selected,
     requirements_of,
     restarts,
     selected_requirements,
@@ -122,13 +122,7 @@ class Checks:
             for each in requirements_of(item):
                 if each not in self._catalogue.requirements:
                     raise CatalogueError(f"{check_id(item)} names the unknown requirement {each}")
-        kept = [
-            item
-            for item in checks
-            if self._wanted.intersection(requirements_of(item))
-            and client_of(item) in self._settings.clients
-            and reads_only(item) is self._settings.read_only
-        ]
+        kept = [item for item in checks if is_selected(item, self._settings, self._wanted)]
         if self._settings.shard:
             own = parse_shard(self._settings.shard).of(map(check_id, kept))
             kept = [item for item in kept if check_id(item) in own]
