@@ -14,8 +14,8 @@ from conformance.deployment.delivery.trouble import Execution, Trouble
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.record.redaction import Redactor
+from conformance.deployment.recorder import Recorder
 from conformance.deployment.settings import Settings
-from conformance.deployment.transport import Recorder
 from conformance.faults.registry import faulty_deployment
 from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 from conformance.report.record import CheckResult, Report

@@ -23,8 +23,9 @@ from conformance.deployment.record.redaction import (
     stream_redactor,
     user_info_secrets,
 )
+from conformance.deployment.recorder import Recorder
 from conformance.deployment.settings import Settings
-from conformance.deployment.transport import Recorder, SuiteTransport
+from conformance.deployment.transport import SuiteTransport
 from conformance.deployment.wire.content_decoding import ACCEPTED
 from conformance.deployment.wire.http import HttpTransport
 from conformance.deployment.wire.proxies import proxy_for

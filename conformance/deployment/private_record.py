@@ -20,7 +20,7 @@ from conformance.contract.operations import BY_NAME
 from conformance.deployment.ownership.proof import canonical
 from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.record.redaction import Redactor
-from conformance.deployment.transport import Recorder
+from conformance.deployment.recorder import Recorder
 
 #: Response headers that reveal nothing about a thread.
 _KEPT_HEADERS = frozenset({"content-type", "date", "server"})

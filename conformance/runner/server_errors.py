@@ -19,7 +19,7 @@ from conformance.contract.operations import BY_NAME
 from conformance.contract.verdicts import Stability, Verdict
 from conformance.deployment.record.exchange import INTERNAL_SERVER_ERROR, Exchange
 from conformance.deployment.record.reproduction import reproduction
-from conformance.deployment.transport import Recorder
+from conformance.deployment.recorder import Recorder
 from conformance.report.record import CheckResult, Failure
 
 #: The requirement that such answers break.
