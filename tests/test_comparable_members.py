@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from conformance.checks.comparable_members import (
+    OWN_THREAD,
+    mask_thread_id,
     masked_state,
     masked_states,
     published_state,
@@ -15,6 +19,7 @@ from conformance.checks.comparable_members import (
 )
 from conformance.checks.views import History
 from conformance.model.json_differences import same_json
+from tests.json_values import ID, VALUES
 
 SOURCE, COPY = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 
@@ -115,3 +120,26 @@ def test_a_question_is_awaited() -> None:
     assert not shows_its_state({"status": "interrupted", "interrupts": {}}, asking)
     assert shows_its_state({"status": "interrupted", "interrupts": {"1": [{}]}}, asking)
     assert shows_its_state({"status": "idle", "interrupts": {"1": []}}, state())
+
+
+def test_the_own_id_is_masked_wherever_it_stands() -> None:
+    state = {
+        "thread_id": ID,
+        "checkpoint": {"thread_id": ID.upper(), "parents": [ID, "another"]},
+        "text": f"not within a text: {ID}",
+        ID: 1,
+    }
+    assert mask_thread_id(state, ID) == {
+        "thread_id": OWN_THREAD,
+        "checkpoint": {"thread_id": OWN_THREAD, "parents": [OWN_THREAD, "another"]},
+        "text": f"not within a text: {ID}",
+        ID: 1,
+    }
+
+
+@given(VALUES)
+def test_masking_leaves_the_value_and_masks_once(value: Any) -> None:
+    before = copy.deepcopy(value)
+    masked = mask_thread_id(value, ID)
+    assert same_json(value, before)
+    assert same_json(mask_thread_id(masked, ID), masked)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable_members import mask_thread_id
 from conformance.checks.expect import assert_equal
 from conformance.checks.outcomes import PromiseBroken
 from conformance.checks.views import History, State, Thread, id_of
@@ -15,7 +16,7 @@ from conformance.clients.flows import load_flows
 from conformance.clients.gateway import FlowTraffic, Gateway
 from conformance.contract.catalogue import DOCUMENTED_CLIENTS
 from conformance.deployment.settings import documented_supersteps, numbered
-from conformance.model.json_differences import mask_thread_id, same_json
+from conformance.model.json_differences import same_json
 from conformance.safe_text import excerpt
 
 #: Parametrizes a check, so that it is made once with each of the documents' clients.

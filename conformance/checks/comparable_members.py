@@ -1,4 +1,8 @@
-"""Which members of states can be compared, and whether there is anything to compare."""
+"""Which members of states can be compared, and whether there is anything to compare.
+
+Histories are compared after each thread's own id is masked wherever it occurs as a whole
+string value, in any member. Everything else counts.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.views import History, State, checkpoint_id_of, parent_id_of
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer
-from conformance.model.json_differences import mask_thread_id, same_json
+from conformance.model.json_differences import same_json
 from conformance.safe_text import excerpt
 
 #: Members that stay the same when a state is added after this one; `tasks` get their results
@@ -19,6 +23,8 @@ from conformance.safe_text import excerpt
 _LASTING = ("values", "metadata", "created_at")
 #: The members of a state's metadata that belong to the server's contract.
 _METADATA = frozenset({"source", "step", "parents"})
+#: Stands for a thread's own id.
+OWN_THREAD = "<this thread>"
 
 
 def require_some(shown: Iterable[object], what: str, by: str = "") -> None:
@@ -100,6 +106,22 @@ def masked_state(state: State, thread_id: str, copied_from: str | None = None) -
     checkpoints of tasks, which no document describes, the id of the source is not masked.
     """
     return _masked(mask_thread_id(published_state(state), thread_id), copied_from)
+
+
+def mask_thread_id(value: Any, thread_id: str) -> Any:
+    """Return a copy of `value` in which every string equal to `thread_id` is masked."""
+    own, length = thread_id.lower(), len(thread_id)
+
+    def masked(value: Any) -> Any:
+        if isinstance(value, str):
+            return OWN_THREAD if len(value) == length and value.lower() == own else value
+        if isinstance(value, list):
+            return [masked(each) for each in value]
+        if isinstance(value, dict):
+            return {key: masked(each) for key, each in value.items()}
+        return value
+
+    return masked(value)
 
 
 def _masked(state: State, copied_from: str | None) -> State:

@@ -1,8 +1,4 @@
-"""Equality and smallest differences of JSON values, and masking of a thread's own id.
-
-Histories are compared after each thread's own id is masked wherever it occurs as a whole
-string value, in any member. Everything else counts.
-"""
+"""Equality and smallest differences of JSON values."""
 
 from __future__ import annotations
 
@@ -15,29 +11,12 @@ from deepdiff.helper import notpresent
 
 from conformance.safe_text import excerpt
 
-OWN_THREAD = "<this thread>"
 #: Stands for the missing value where only one side of a comparison has one.
 ABSENT: Any = notpresent
 #: The maximum number of differences in one report.
 SHOWN = 8
 #: The maximum length, in characters, of a differing value in a report.
 _VALUE_WIDTH = 160
-
-
-def mask_thread_id(value: Any, thread_id: str) -> Any:
-    """Return a copy of `value` in which every string equal to `thread_id` is masked."""
-    own, length = thread_id.lower(), len(thread_id)
-
-    def masked(value: Any) -> Any:
-        if isinstance(value, str):
-            return OWN_THREAD if len(value) == length and value.lower() == own else value
-        if isinstance(value, list):
-            return [masked(each) for each in value]
-        if isinstance(value, dict):
-            return {key: masked(each) for key, each in value.items()}
-        return value
-
-    return masked(value)
 
 
 def same_json(one: Any, other: Any) -> bool:

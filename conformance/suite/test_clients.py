@@ -17,6 +17,7 @@ from conformance.checks.client_flows import (
     assert_same_steps,
     by_each_client,
 )
+from conformance.checks.comparable_members import mask_thread_id
 from conformance.checks.expect import (
     assert_equal,
     assert_identical_history,
@@ -26,7 +27,7 @@ from conformance.checks.expect import (
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.required_states import require_states
 from conformance.checks.views import id_of
-from conformance.model.json_differences import mask_thread_id, same_json
+from conformance.model.json_differences import same_json
 
 SAME, DIFFERENT = "The histories are the same.", "The histories are different."
 #: The published default of the history's limit.

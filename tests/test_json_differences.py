@@ -1,63 +1,15 @@
-"""Histories are compared after each thread's own id is masked; all else counts."""
+"""Equality and differences of JSON values."""
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from conformance.model.json_differences import (
-    OWN_THREAD,
-    SHOWN,
-    differences,
-    json_path,
-    mask_thread_id,
-    same_json,
-)
-
-ID = "8c0ffee0-0000-4000-8000-00000000000a"
-SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-3, 3),
-    st.floats(-2, 2),
-    st.sampled_from(["", "a", "1", ID, ID.upper()]),
-)
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3),
-        st.dictionaries(st.sampled_from(["a", "b", "a key", ID]), inner, max_size=3),
-    ),
-    max_leaves=8,
-)
-
-
-def test_the_own_id_is_masked_wherever_it_stands() -> None:
-    state = {
-        "thread_id": ID,
-        "checkpoint": {"thread_id": ID.upper(), "parents": [ID, "another"]},
-        "text": f"not within a text: {ID}",
-        ID: 1,
-    }
-    assert mask_thread_id(state, ID) == {
-        "thread_id": OWN_THREAD,
-        "checkpoint": {"thread_id": OWN_THREAD, "parents": [OWN_THREAD, "another"]},
-        "text": f"not within a text: {ID}",
-        ID: 1,
-    }
-
-
-@given(VALUES)
-def test_masking_leaves_the_value_and_masks_once(value: Any) -> None:
-    before = copy.deepcopy(value)
-    masked = mask_thread_id(value, ID)
-    assert same_json(value, before)
-    assert same_json(mask_thread_id(masked, ID), masked)
+from conformance.model.json_differences import SHOWN, differences, json_path, same_json
+from tests.json_values import VALUES
 
 
 @given(VALUES, VALUES)
