@@ -18,7 +18,7 @@ from conformance.checks.comparable_members import (
     shows_its_state,
 )
 from conformance.checks.views import History
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 from tests.json_values import ID, VALUES
 
 SOURCE, COPY = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from conformance.model.json_differences import SHOWN, differences, json_path, same_json
+from conformance.json_differences import SHOWN, differences, json_path, same_json
 from tests.json_values import VALUES
 
 

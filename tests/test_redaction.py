@@ -13,7 +13,7 @@ from conformance.checks.outcomes import PromiseBroken
 from conformance.deployment.connect import redactor_of
 from conformance.deployment.record.exchange import QUOTED_BODY, Exchange
 from conformance.deployment.record.redaction import REDACTED, Redactor, bare_url
-from conformance.model.json_differences import differences
+from conformance.json_differences import differences
 from conformance.runner.settings import new_settings
 from conformance.safe_text import excerpt, harmless, redacting, safe_name
 from tests.echoing import (

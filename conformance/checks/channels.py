@@ -14,7 +14,7 @@ from conformance.checks.messages import followed_key, items_in, items_sent, type
 from conformance.checks.outcomes import Blocked
 from conformance.checks.views import Thread, items_of_followed_list
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 _REFUSED = "the channels of the [graph] settings cannot be written, and are not judged"
 

@@ -16,7 +16,7 @@ from conformance.clients.flows import load_flows
 from conformance.clients.gateway import FlowTraffic, Gateway
 from conformance.contract.catalogue import DOCUMENTED_CLIENTS
 from conformance.deployment.settings import documented_supersteps, numbered
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 from conformance.safe_text import excerpt
 
 #: Parametrizes a check, so that it is made once with each of the documents' clients.

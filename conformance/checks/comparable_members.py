@@ -15,7 +15,7 @@ from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.views import History, State, checkpoint_id_of, parent_id_of
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 from conformance.safe_text import excerpt
 
 #: Members that stay the same when a state is added after this one; `tasks` get their results

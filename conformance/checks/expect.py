@@ -20,7 +20,7 @@ from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.contract.causes import place
 from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
-from conformance.model.json_differences import (
+from conformance.json_differences import (
     differences,
     differences_by_place,
     differing_items,

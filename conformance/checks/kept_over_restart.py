@@ -15,7 +15,7 @@ from conformance.checks.runs import Runs
 from conformance.checks.views import History, State, Thread, has_data
 from conformance.checks.ways import get_caught_up
 from conformance.deployment.ownership.guard import NotOursRefusal
-from conformance.model.json_differences import (
+from conformance.json_differences import (
     differences,
     differences_by_place,
     differing_items,

@@ -33,7 +33,7 @@ from conformance.deployment.credential_variants import (
     wrong_credentials,
 )
 from conformance.deployment.settings import Settings
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 from conformance.safe_text import excerpt
 
 NOT_PROTECTED = "give --protected, if nothing is to be answered here without a credential"

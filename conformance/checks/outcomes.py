@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.contract.causes import Cause, kinds_of_changes
-from conformance.model.json_differences import changes, differences, json_path
+from conformance.json_differences import changes, differences, json_path
 from conformance.safe_text import excerpt
 
 

@@ -20,7 +20,7 @@ from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import Answer
 from conformance.deployment.wire.deadline_connections import CutError
 from conformance.deployment.wire.stream_reading import Reader, is_event_stream
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 from conformance.parallel import start, wait_for
 from conformance.waiting import wait_until
 

@@ -8,7 +8,7 @@ from typing import Any
 from conformance.checks.visits import promise_broken, undecided
 from conformance.contract.schemas import load_schema, validator
 from conformance.deployment.client import Answer
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 
 def expect_fits(schema: str, value: dict[str, Any]) -> None:

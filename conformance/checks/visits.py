@@ -17,7 +17,7 @@ from conformance.checks.views import State, Thread, is_integer
 from conformance.contract.causes import MISSING, NOT_GRANTED, Cause
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 _T = TypeVar("_T")
 _S = TypeVar("_S")

@@ -20,7 +20,7 @@ from conformance.checks.expect import (
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
 from conformance.checks.views import State, Thread, has_data, id_of
 from conformance.contract.api_constants import LONGEST_PAGE
-from conformance.model.json_differences import differences, same_json
+from conformance.json_differences import differences, same_json
 
 #: What a thread shows, by operation.
 Shown = dict[str, Any]

@@ -11,7 +11,7 @@ from conformance.deployment.settings import numbered
 from conformance.doctor.graph_description import Described
 from conformance.doctor.inquiry import Inquiry, thread_id_in
 from conformance.doctor.schema_samples import holds_messages, sample_message, sample_value
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 Table = dict[str, Any]
 Values = dict[str, Any]

@@ -13,7 +13,7 @@ from conformance.deployment.settings import GraphSettings, numbered
 from conformance.doctor.findings import Finding, Kind
 from conformance.doctor.graph_description import Described
 from conformance.doctor.inquiry import Inquiry, thread_id_in, values_in
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 from conformance.safe_text import excerpt
 
 Steps = list[dict[str, Any]]

@@ -9,9 +9,9 @@ from typing import Any
 from conformance.faults.kit.http_changes import STATES, change_shown
 from conformance.freedoms.kit import CRONS, is_timestamp, times_as
 from conformance.freedoms.registry import freedom
+from conformance.json_differences import same_json
 from conformance.model.crons import Crons
 from conformance.model.entities import Thread
-from conformance.model.json_differences import same_json
 from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.schedule import parse_schedule

@@ -8,9 +8,9 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import change_request, without
 from conformance.freedoms.registry import freedom
+from conformance.json_differences import same_json
 from conformance.model.crons import Crons
 from conformance.model.entities import Cron, Thread
-from conformance.model.json_differences import same_json
 from conformance.model.records import Records
 from conformance.model.search import Query, Searches
 from conformance.model.threads import Threads

@@ -15,7 +15,7 @@ from typing import Any
 
 from conformance.contract.schemas import violations
 from conformance.deployment.record.redaction import REDACTED
-from conformance.model.json_differences import ABSENT, Change, changes, json_path, same_json
+from conformance.json_differences import ABSENT, Change, changes, json_path, same_json
 from conformance.plant.probes import RecordedAnswer, checkpoint_id_in
 
 #: The schemas by which an answer must show its required members.

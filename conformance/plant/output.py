@@ -11,7 +11,7 @@ from typing import Any
 
 from conformance import __version__
 from conformance.deployment.probe.preflight import ServerInfo
-from conformance.model.json_differences import ABSENT
+from conformance.json_differences import ABSENT
 from conformance.plant.comparing import Kind
 from conformance.plant.losses import generalized, load_promises
 from conformance.plant.plant_file import Plant

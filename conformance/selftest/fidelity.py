@@ -27,7 +27,7 @@ from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.record.redaction import Redactor
 from conformance.deployment.record.reproduction import numbered_commands
 from conformance.deployment.settings import DEFAULT_SEED, GraphSettings, Settings, SettingsError
-from conformance.model.json_differences import differences
+from conformance.json_differences import differences
 from conformance.reference.process import ReferenceProcess
 from conformance.runner.cleanup import clean_up
 from conformance.runner.settings import new_settings

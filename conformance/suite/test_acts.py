@@ -51,7 +51,7 @@ from conformance.checks.ways import (
     shown_of,
 )
 from conformance.deployment.client import Answer
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 Sends = tuple[tuple[str, Send], ...]
 

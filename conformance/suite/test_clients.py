@@ -27,7 +27,7 @@ from conformance.checks.expect import (
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.required_states import require_states
 from conformance.checks.views import id_of
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 SAME, DIFFERENT = "The histories are the same.", "The histories are different."
 #: The published default of the history's limit.

@@ -21,7 +21,7 @@ from conformance.checks.runs import Runs
 from conformance.checks.sort_members import refused_orders
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.settings import Settings
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 _COLOURS = ("red", "green")
 _Filters = dict[str, Any]

@@ -32,7 +32,7 @@ from conformance.checks.shown_interrupts import interrupts_by_key, interrupts_in
 from conformance.checks.views import Thread, checkpoint_id_of, has_data, id_of, parent_id_of
 from conformance.contract.api_constants import THREAD_STATUSES
 from conformance.deployment.client import ThreadsClient
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 #: Members that a state at a checkpoint and its entry in the history must show alike.
 _COMPARED_MEMBERS = ("values", "next", "tasks", "metadata", "created_at", "interrupts")

@@ -26,7 +26,7 @@ from conformance.checks.required_states import require_states
 from conformance.checks.runs import Runs
 from conformance.checks.views import State, Thread, has_data, id_of, items_of_followed_list
 from conformance.deployment.settings import GraphSettings
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 #: One more than the default page of the history.
 MORE_THAN_A_PAGE = 11

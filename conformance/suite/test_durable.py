@@ -37,7 +37,7 @@ from conformance.checks.views import (
     parent_id_of,
 )
 from conformance.deployment.settings import GraphSettings
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 _METADATA: dict[str, Any] = {"colour": "red", "size": 3, "deep": {"er": [1, "é"]}}
 #: The conditions that other requirements judge: if their threads differ, the check is blocked.

@@ -12,7 +12,7 @@ from conformance.checks.selectable_keys import selectable
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 MOST_PATHS = 10
 #: Aliases of letters, digits and underscores, which all servers accept, and the members of metadata

@@ -12,7 +12,7 @@ from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import State, checkpoint_id_of, id_of, items_of_followed_list
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 
 @requires("FILTER-01")

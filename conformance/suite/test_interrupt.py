@@ -26,7 +26,7 @@ from conformance.checks.shown_interrupts import (
 )
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 
 @pytest.fixture

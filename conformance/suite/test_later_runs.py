@@ -12,7 +12,7 @@ from conformance.checks.runs import NOT_ENDED, Runs, message_contents
 from conformance.checks.views import Thread, id_of, member_of
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 #: The member by which a run creates its thread where there is none.
 CREATING = {"if_not_exists": "create"}

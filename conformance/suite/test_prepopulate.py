@@ -41,7 +41,7 @@ from conformance.deployment.settings import (
     documented_prepopulation,
     numbered,
 )
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 
 @pytest.fixture

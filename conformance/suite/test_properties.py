@@ -33,7 +33,7 @@ from conformance.checks.sort_members import SORTED_BY, refused_orders
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 #: Valid requests that are hard to store unchanged.
 _CREATIONS: tuple[dict[str, Any], ...] = (

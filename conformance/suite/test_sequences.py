@@ -40,8 +40,8 @@ from conformance.checks.views import (
 )
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.settings import GraphSettings
+from conformance.json_differences import same_json
 from conformance.model.containment import contains
-from conformance.model.json_differences import same_json
 from conformance.safe_text import excerpt
 
 _T = TypeVar("_T")

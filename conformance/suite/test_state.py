@@ -38,7 +38,7 @@ from conformance.checks.views import (
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 #: Where a state names its checkpoint and its parent: in an object, and at its top.
 _CHECKPOINTS = {"checkpoint": "checkpoint_id", "parent_checkpoint": "parent_checkpoint_id"}

@@ -49,7 +49,7 @@ from conformance.checks.views import (
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 
 @requires("STATE-UPDATE-01")

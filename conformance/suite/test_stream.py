@@ -22,7 +22,7 @@ from conformance.checks.runs import NOT_ENDED, Run, Runs, message_contents
 from conformance.checks.views import Thread, id_of, messages_of
 from conformance.deployment.client import Answer
 from conformance.deployment.wire.stream_reading import is_event_stream
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 from conformance.safe_text import excerpt
 
 #: Modes in which each step of a graph has events; STREAM-07 judges the first two.

@@ -32,7 +32,7 @@ from conformance.checks.thread_streams import (
 from conformance.checks.views import id_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.wire.stream_reading import Reader, always_enough, is_event_stream
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 from conformance.safe_text import excerpt
 
 #: The number of runs whose starts and ends are counted.

@@ -21,7 +21,7 @@ from conformance.checks.expect import (
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.views import Thread, checkpoint_id_of, id_of, known_checkpoint_id
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 #: Reads of a thread, by the client, the thread's id and the id of its newest checkpoint.
 _READS: dict[str, Callable[[ThreadsClient, str, str], Answer]] = {

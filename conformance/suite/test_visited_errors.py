@@ -22,7 +22,7 @@ from conformance.checks.visits import (
     undecided,
 )
 from conformance.deployment.client import Answer, ThreadsClient
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 pytestmark = reads_only
 

@@ -23,7 +23,7 @@ from conformance.checks.views import State, id_of, items_of_followed_list
 from conformance.contract.causes import Cause
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 #: `Put` makes the values of an update that hold an object; `Read` finds that object in a state.
 Put = Callable[[Any], dict[str, Any]]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.faults.registry import Apply, FaultyDeployment
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 from conformance.model.threads import Threads
 from conformance.reference.wire import (
     Json,
