@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.checks.channels import predicted_values
+from conformance.checks.channels import predicted_values, values_of
 from conformance.checks.messages import is_message, items_in, message_keys, type_and_content
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.doctor.findings import Finding, Kind
 from conformance.doctor.graph_description import Described
 from conformance.doctor.inquiry import Inquiry, thread_id_in, values_in
+from conformance.doctor.published_keys import check_keys
 from conformance.json_differences import same_json
 from conformance.safe_text import excerpt
 
@@ -41,7 +41,12 @@ def try_settings(inquiry: Inquiry, graph: GraphSettings, known: Described) -> li
             )
         ]
     trial = _Trial(inquiry, graph, known)
-    return [*trial.check_keys(), *trial.try_supersteps(), *trial.try_run(), *trial.try_update()]
+    return [
+        *check_keys(graph, known),
+        *trial.try_supersteps(),
+        *trial.try_run(),
+        *trial.try_update(),
+    ]
 
 
 @dataclass
@@ -51,43 +56,6 @@ class _Trial:
     known: Described
     #: The id of a thread with a state, once there is one.
     thread_id: str | None = None
-
-    # Comparison with the published schemas
-
-    def check_keys(self) -> list[Finding]:
-        """Return findings on keys of the settings that the published schemas do not have."""
-        keys = self.known.keys
-        if not keys:
-            return []
-        found = []
-        for name, written in self._keys_by_setting().items():
-            if unknown := [key for key in written if key not in keys]:
-                found.append(
-                    Finding(
-                        Kind.WRONG,
-                        f"{name} of [graph] names {', '.join(unknown)}, which the published "
-                        f"schemas of graph {self.graph.id!r} do not have: they have "
-                        f"{', '.join(keys)}",
-                    )
-                )
-        return found
-
-    def _keys_by_setting(self) -> dict[str, Sequence[str]]:
-        """Return the keys of the state that each setting names."""
-        graph = self.graph
-        steps = [values for step in graph.supersteps for values in _update_values(step)]
-        written: dict[str, Sequence[str]] = {
-            "appending": graph.appending,
-            "append": [*_object(graph.append.get("values"))],
-            "supersteps": [*dict.fromkeys(key for values in steps for key in values)],
-            "run_input": [*_object(graph.run_input)],
-        }
-        if graph.channels != GraphSettings().channels:
-            more = {"channels": [*graph.channels], "adding": graph.adding}
-            written |= {**more, "replacing": graph.replacing}
-        return written
-
-    # Trials
 
     def try_supersteps(self) -> list[Finding]:
         """Prepopulate a thread by the supersteps and one `append` more, and return the findings."""
@@ -154,12 +122,12 @@ class _Trial:
         updates = [update for step in steps for update in step["updates"]]
         found = []
         for key, wanted in predicted_values(updates, graph, {}).items():
-            of_key = (_object(each.get("values")) for each in updates)
+            of_key = (values_of(each) for each in updates)
             written = [each[key] for each in of_key if key in each]
             if not same_json(_comparable_value(values.get(key)), _comparable_value(wanted)):
                 found.append(Finding(Kind.WRONG, self._mismatch_text(key, values, wanted, written)))
         for key in graph.appending:
-            if not any(key in _object(each.get("values")) for each in updates):
+            if not any(key in values_of(each) for each in updates):
                 found.append(
                     Finding(
                         Kind.WRONG,
@@ -293,14 +261,6 @@ def _not_answered(what: str, answer: Answer | None, undecided: str) -> Finding:
     """Build the finding of a server error or a missing answer, which no setting can cause."""
     how = f"answered {answer.status}" if answer is not None else "not answered"
     return Finding(Kind.SERVER, f"{what} is {how}: see the log of the server", undecided)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _update_values(superstep: dict[str, Any]) -> list[dict[str, Any]]:
-    return [_object(update.get("values")) for update in superstep["updates"]]
 
 
 def _comparable_value(value: Any) -> Any:
