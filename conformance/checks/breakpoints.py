@@ -1,13 +1,11 @@
-"""Runs that stop at a node: the nodes of the slow graph, and the ways to run it."""
+"""The nodes of the slow graph, at which runs are stopped."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.outcomes import Blocked
 from conformance.checks.runs import Runs
-from conformance.checks.views import History, Thread
+from conformance.checks.views import History
 
 
 def slow_nodes(given: ThreadsApi, given_runs: Runs) -> list[str]:
@@ -31,14 +29,3 @@ def nodes_of(history: History) -> list[str]:
     if len(nodes) < 2:
         raise Blocked(f"the slow graph has fewer than two steps: {nodes}")
     return nodes
-
-
-def run_by_way(
-    way: str, given_runs: Runs, runs: Runs, thread: Thread, body: dict[str, Any]
-) -> None:
-    """Run the graph to its end by wait, by stream or in the background, as `way` says.
-
-    A refusal breaks the promise of the check. In the background it blocks the check instead, since
-    RUN-03 judges whether such a run can be followed.
-    """
-    (given_runs if way == "background" else runs).run_by(way, thread, body)

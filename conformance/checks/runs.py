@@ -311,6 +311,17 @@ class Runs:
         return value
 
 
+def run_by_way(
+    way: str, given_runs: Runs, runs: Runs, thread: Thread, body: dict[str, Any]
+) -> None:
+    """Run the graph to its end by wait, by stream or in the background, as `way` says.
+
+    A refusal breaks the promise of the check. In the background it blocks the check instead, since
+    RUN-03 judges whether such a run can be followed.
+    """
+    (given_runs if way == "background" else runs).run_by(way, thread, body)
+
+
 def message_contents(holder: dict[str, Any] | State) -> list[Any]:
     """Return the contents of the messages in the values of a thread or state, oldest first."""
     values = holder.get("values")

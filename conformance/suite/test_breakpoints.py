@@ -3,12 +3,12 @@
 from typing import Any
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.breakpoints import run_by_way, slow_nodes
+from conformance.checks.breakpoints import slow_nodes
 from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import run_together
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import STATES_REQUIREMENT_BY_WAY, Runs, message_contents
+from conformance.checks.runs import STATES_REQUIREMENT_BY_WAY, Runs, message_contents, run_by_way
 from conformance.checks.views import State, Thread
 
 

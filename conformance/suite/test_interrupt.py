@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.breakpoints import nodes_of, run_by_way, slow_nodes
+from conformance.checks.breakpoints import nodes_of, slow_nodes
 from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import repeat_together, run_together
@@ -16,7 +16,7 @@ from conformance.checks.expect import (
     assert_untouched,
 )
 from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import WAYS, Runs, message_contents
+from conformance.checks.runs import WAYS, Runs, message_contents, run_by_way
 from conformance.checks.shown_interrupts import (
     as_list,
     id_of_the_interrupt,
