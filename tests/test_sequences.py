@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.sequences.machine import EFFORTS
+from conformance.checks.sequences.counterexample_search import EFFORTS
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
