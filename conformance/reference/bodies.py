@@ -108,3 +108,17 @@ def query_choices(request: Request, name: str, choices: tuple[str, ...]) -> tupl
 def query_flag(request: Request, name: str) -> bool:
     """Return a boolean of the query, `true` or `false`, by default false; else InvalidError."""
     return query_choice(request, name, ("true", "false")) == "true"
+
+
+def checkpoint_of(body: JsonObject) -> JsonObject | None:
+    """Return the checkpoint that a body names, by `checkpoint` or, like the SDK, `checkpoint_id`.
+
+    InvalidError if they name different checkpoints.
+    """
+    plain = body.get("checkpoint_id")
+    named: JsonObject = body.get("checkpoint") or {}
+    if plain is None:
+        return named or None
+    if named.get("checkpoint_id", plain) != plain:
+        raise InvalidError("checkpoint_id and checkpoint.checkpoint_id name different ones")
+    return {**named, "checkpoint_id": plain}

@@ -14,10 +14,15 @@ from conformance.model.errors import ModelError
 from conformance.model.ids_and_times import JsonObject, canonical_id
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer, no_content
-from conformance.reference.bodies import query_choice, query_flag, query_integer, read_body
+from conformance.reference.bodies import (
+    checkpoint_of,
+    query_choice,
+    query_flag,
+    query_integer,
+    read_body,
+)
 from conformance.reference.driver import RunDriver
 from conformance.reference.events import event_stream, last_event
-from conformance.reference.states import checkpoint_of
 
 _STATUSES = ("pending", "running", "error", "success", "timeout", "interrupted")
 _MODES = (

@@ -8,11 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from conformance.model.errors import InvalidError
 from conformance.model.ids_and_times import JsonObject, canonical_id
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer
-from conformance.reference.bodies import query_flag, query_integer, read_body
+from conformance.reference.bodies import checkpoint_of, query_flag, query_integer, read_body
 from conformance.reference.driver import RunDriver
 from conformance.reference.newer_members import newer_member
 
@@ -86,20 +85,6 @@ def state_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         Route("/threads/{thread_id}/history", history, methods=["GET"]),
         Route("/threads/{thread_id}/history", history_search, methods=["POST"]),
     ]
-
-
-def checkpoint_of(body: JsonObject) -> JsonObject | None:
-    """Return the checkpoint that a body names, by `checkpoint` or, like the SDK, `checkpoint_id`.
-
-    InvalidError if they name different checkpoints.
-    """
-    plain = body.get("checkpoint_id")
-    named: JsonObject = body.get("checkpoint") or {}
-    if plain is None:
-        return named or None
-    if named.get("checkpoint_id", plain) != plain:
-        raise InvalidError("checkpoint_id and checkpoint.checkpoint_id name different ones")
-    return {**named, "checkpoint_id": plain}
 
 
 def selected_state(state: JsonObject, select: Sequence[str]) -> JsonObject:
