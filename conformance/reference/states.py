@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from conformance.model.ids_and_times import JsonObject, canonical_id
+from conformance.model.ids_and_times import canonical_id
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer
 from conformance.reference.bodies import checkpoint_of, query_flag, query_integer, read_body
 from conformance.reference.driver import RunDriver
 from conformance.reference.newer_members import newer_member
+from conformance.reference.state_select import selected_state
 
 _GET_LIMIT, _POST_LIMIT = 10, 1
 
@@ -85,14 +84,3 @@ def state_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:
         Route("/threads/{thread_id}/history", history, methods=["GET"]),
         Route("/threads/{thread_id}/history", history_search, methods=["POST"]),
     ]
-
-
-def selected_state(state: JsonObject, select: Sequence[str]) -> JsonObject:
-    """Return the members of a state in `select`; `values.<key>` selects one of the values."""
-    if not select:
-        return state
-    chosen = {name: state[name] for name in select if name in state}
-    keys = [name.removeprefix("values.") for name in select if name.startswith("values.")]
-    if keys and "values" not in chosen:
-        chosen["values"] = {name: state["values"][name] for name in keys if name in state["values"]}
-    return chosen

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conformance.contract.operations import identify
-from conformance.reference.states import selected_state
+from conformance.reference.state_select import selected_state
 
 Json = Any
 
