@@ -21,7 +21,8 @@ from benchmarks.hostile.others import Others
 from benchmarks.hostile.recording import Harm
 from benchmarks.hostile.restartable import Deployment
 from benchmarks.hostile.running import Result, run_concurrently
-from benchmarks.hostile.truth import plant_strangers, snapshot
+from benchmarks.hostile.strangers import plant_strangers
+from benchmarks.hostile.truth import snapshot
 from conformance.contract.catalogue import load_catalogue
 from conformance.faults.registry import all_faults
 from conformance.reference.app import create_app

@@ -25,8 +25,9 @@ from pathlib import Path
 from benchmarks.hostile.network import RATELESS, Counts, Mode, Proxy, Trouble
 from benchmarks.hostile.restartable import Deployment
 from benchmarks.hostile.running import Result, Suite, enable_ctrl_c, run_concurrently
+from benchmarks.hostile.strangers import plant_strangers
 from benchmarks.hostile.tables import heading, line
-from benchmarks.hostile.truth import plant_strangers, snapshot
+from benchmarks.hostile.truth import snapshot
 from conformance.contract.catalogue import PROFILES
 from conformance.faults.registry import all_faults
 

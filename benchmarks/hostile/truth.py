@@ -8,12 +8,6 @@ from typing import Any
 import httpx
 
 _PAGE = 1000
-_RARELY = "0 0 1 1 *"
-_GREETING = {"values": {"messages": [{"type": "human", "content": "of somebody else"}]}}
-_BODY = {
-    "metadata": {"graph_id": "agent", "owner": "somebody else"},
-    "supersteps": [{"updates": [{**_GREETING, "as_node": "__start__"}]}],
-}
 
 
 @dataclass(frozen=True)
@@ -52,14 +46,3 @@ async def _all(http: httpx.AsyncClient, path: str, name: str) -> dict[str, Any]:
         found.update((each[name], each) for each in hits)
         if len(hits) < _PAGE:
             return found
-
-
-async def plant_strangers(url: str, number: int) -> None:
-    """Create threads that belong to nobody's run, each with a history, every second with a cron."""
-    async with httpx.AsyncClient(base_url=url) as http:
-        for each in range(number):
-            made = (await http.post("/threads", json=_BODY)).raise_for_status().json()
-            if each % 2:
-                cron = {"assistant_id": "agent", "schedule": _RARELY}
-                path = f"/threads/{made['thread_id']}/runs/crons"
-                (await http.post(path, json=cron)).raise_for_status()
