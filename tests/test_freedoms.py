@@ -37,8 +37,8 @@ from conformance.reference.process import ReferenceNotStartedError
 from conformance.reference.wire import WireRequest
 from conformance.selftest import fault_report, freedom_matrix, freedom_report
 from conformance.selftest.freedom_pairs import choose_pairs
-from conformance.selftest.freedom_report import FreedomMatrix, as_line, as_markdown, as_summary
-from conformance.selftest.freedom_row import FreedomRow, Outcome, Red, Undecided
+from conformance.selftest.freedom_report import as_line, as_markdown, as_summary
+from conformance.selftest.freedom_row import FreedomMatrix, FreedomRow, Outcome, Red, Undecided
 from tests.test_faults import lacking_parameters
 from tests.test_selftest import KILL, OF_COPIES, Queue, a_matrix
 

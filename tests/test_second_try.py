@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from conformance.selftest.fault_report import Matrix, as_summary, is_killed
-from conformance.selftest.fault_row import Row
+from conformance.selftest.fault_report import as_summary
+from conformance.selftest.fault_row import Matrix, Row, is_killed
 from conformance.selftest.second_try import MOST, with_second_try
 
 RIGHT = Row("right", breaks=("COPY-03",), fell=("COPY-03",))

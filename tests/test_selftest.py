@@ -30,8 +30,8 @@ from conformance.reference.app import create_app
 from conformance.reference.wire import WireRequest
 from conformance.selftest import fault_matrix
 from conformance.selftest.asgi import InProcess, InProcessTransport
-from conformance.selftest.fault_report import Matrix, as_line, as_markdown, as_summary, write
-from conformance.selftest.fault_row import Outcome, Row
+from conformance.selftest.fault_report import as_line, as_markdown, as_summary, write
+from conformance.selftest.fault_row import Matrix, Outcome, Row
 from conformance.selftest.impact import Impact, ImpactRecorder, SentRequest
 
 GET_BY_CLIENTS = "clients-get-a-thread-without-values"

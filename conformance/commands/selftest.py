@@ -19,11 +19,16 @@ from conformance.deployment.settings import DEFAULT_SEED
 from conformance.freedoms.registry import Freedom
 from conformance.selftest import fault_report, freedom_report
 from conformance.selftest.fault_matrix import choose_narrow, run_matrix
-from conformance.selftest.fault_row import Row
+from conformance.selftest.fault_row import Matrix, Row, is_killed
 from conformance.selftest.freedom_matrix import run_freedoms
 from conformance.selftest.freedom_pairs import PAIRS, choose_pairs
-from conformance.selftest.freedom_row import FreedomRow, name_of
-from conformance.selftest.matrix_files import EarlierRun, NoRowsError
+from conformance.selftest.freedom_row import FreedomMatrix, FreedomRow, is_free, name_of
+from conformance.selftest.matrix_files import (
+    EarlierRun,
+    NoRowsError,
+    read_earlier_faults,
+    read_earlier_freedoms,
+)
 from conformance.selftest.matrix_run import try_rows
 from conformance.selftest.processes import SelftestError
 
@@ -203,7 +208,7 @@ def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
 
     narrow = choose_narrow(chosen, all_checks, how.seed)
     earlier = (
-        fault_report.read_earlier_faults(how.directory, how.profile, how.requirements)
+        read_earlier_faults(how.directory, how.profile, how.requirements)
         if how.again
         else EarlierRun[Row]()
     )
@@ -222,12 +227,12 @@ def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
         ),
         lambda row: click.echo(fault_report.as_line(row)),
         earlier=earlier.rows,
-        is_right=fault_report.is_killed,
+        is_right=is_killed,
         is_enough=is_enough,
         workers=how.workers,
         second_try=how.second_try,
     )
-    matrix = fault_report.Matrix(
+    matrix = Matrix(
         rows=tried.rows,
         again=tried.again,
         partial=len(tried.rows) < len(faults)
@@ -257,7 +262,7 @@ def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: _How) -> bool:
     whole = not (named or how.matching or how.requirements)
     number = (PAIRS if whole else 0) if pairs is None else pairs
     earlier = (
-        freedom_report.read_earlier_freedoms(how.directory, how.profile, how.seed, how.requirements)
+        read_earlier_freedoms(how.directory, how.profile, how.seed, how.requirements)
         if how.again
         else EarlierRun[FreedomRow]()
     )
@@ -273,12 +278,12 @@ def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: _How) -> bool:
         ),
         lambda row: click.echo(freedom_report.as_line(row)),
         earlier=earlier.rows,
-        is_right=freedom_report.is_free,
+        is_right=is_free,
         is_enough=lambda _: True,
         workers=how.workers,
         second_try=how.second_try,
     )
-    matrix = freedom_report.FreedomMatrix(
+    matrix = FreedomMatrix(
         rows=tried.rows,
         again=tried.again,
         partial=not whole

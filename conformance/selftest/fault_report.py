@@ -4,75 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 
-from conformance.contract.catalogue import ALL_CLIENTS, COUNTED_LEVELS, Requirement, load_catalogue
+from conformance.contract.catalogue import COUNTED_LEVELS, load_catalogue
 from conformance.report.plain_text import counted
-from conformance.selftest.fault_row import Outcome, Row
+from conformance.selftest.fault_row import Matrix, Outcome, Row
 from conformance.selftest.matrix_files import (
     KILL_HEADING,
-    EarlierRun,
     older_rows,
-    read_earlier,
     write_kill_matrix,
 )
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """The rows of the faults. `partial`: only some faults were tried.
-
-    `again` are the names of the faults tried a second time.
-    """
-
-    rows: tuple[Row, ...]
-    partial: bool
-    profile: str
-    duration_s: float
-    again: tuple[str, ...] = ()
-    #: If there are any, only the checks of these were run.
-    requirements: tuple[str, ...] = ()
-
-    @property
-    def narrow(self) -> int:
-        """The number of faults tried only by the checks of the requirements that they break."""
-        return sum(row.narrow for row in self.rows)
-
-    @cached_property
-    def killers(self) -> dict[str, list[str]]:
-        """The faults that were killed exactly, by the requirements that failed."""
-        found: dict[str, list[str]] = {}
-        for row in self.rows:
-            if row.outcome is Outcome.KILLED:
-                for requirement in row.fell:
-                    found.setdefault(requirement, []).append(row.fault)
-        return found
-
-    @cached_property
-    def judged(self) -> tuple[Requirement, ...]:
-        """The requirements of the profile, including those of the documents' clients."""
-        return load_catalogue().in_profile(self.profile, ALL_CLIENTS)
-
-    @cached_property
-    def unproved(self) -> dict[str, list[str]]:
-        """The requirements of each level for which no fault was killed."""
-        return {
-            level: [e.id for e in self.judged if e.level == level and e.id not in self.killers]
-            for level in COUNTED_LEVELS
-        }
-
-    @property
-    def sharp(self) -> bool:
-        """Whether every fault was killed, and every MUST and SHOULD has a fault."""
-        killed = all(map(is_killed, self.rows))
-        return killed and (self.partial or not any(self.unproved.values()))
-
-
-def is_killed(row: Row) -> bool:
-    """Return whether exactly the requirements failed that the fault breaks."""
-    return row.outcome is Outcome.KILLED
 
 
 def as_line(row: Row) -> str:
@@ -129,15 +71,6 @@ def write(matrix: Matrix, directory: Path) -> None:
         "faults": [_as_json(row) for row in matrix.rows],
     }
     write_kill_matrix(directory, data, as_markdown(matrix))
-
-
-def read_earlier_faults(
-    directory: Path, profile: str, requirements: tuple[str, ...]
-) -> EarlierRun[Row]:
-    """Return the rows of an earlier run with these options; `NoRowsError` if there is none."""
-    return read_earlier(
-        directory, ("faults",), Row, profile=profile, requirements=list(requirements)
-    )
 
 
 def _as_json(row: Row) -> dict[str, object]:

@@ -1,9 +1,12 @@
-"""The result of one fault: a row of the kill matrix."""
+"""The result of one fault, a row of the kill matrix; and the matrix of all rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
+
+from conformance.contract.catalogue import ALL_CLIENTS, COUNTED_LEVELS, Requirement, load_catalogue
 
 
 class Outcome(StrEnum):
@@ -64,3 +67,58 @@ class Row:
         if not self.fell:
             return Outcome.SURVIVED
         return Outcome.INEXACT if self.missed or self.unnamed else Outcome.KILLED
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The rows of the faults. `partial`: only some faults were tried.
+
+    `again` are the names of the faults tried a second time.
+    """
+
+    rows: tuple[Row, ...]
+    partial: bool
+    profile: str
+    duration_s: float
+    again: tuple[str, ...] = ()
+    #: If there are any, only the checks of these were run.
+    requirements: tuple[str, ...] = ()
+
+    @property
+    def narrow(self) -> int:
+        """The number of faults tried only by the checks of the requirements that they break."""
+        return sum(row.narrow for row in self.rows)
+
+    @cached_property
+    def killers(self) -> dict[str, list[str]]:
+        """The faults that were killed exactly, by the requirements that failed."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.outcome is Outcome.KILLED:
+                for requirement in row.fell:
+                    found.setdefault(requirement, []).append(row.fault)
+        return found
+
+    @cached_property
+    def judged(self) -> tuple[Requirement, ...]:
+        """The requirements of the profile, including those of the documents' clients."""
+        return load_catalogue().in_profile(self.profile, ALL_CLIENTS)
+
+    @cached_property
+    def unproved(self) -> dict[str, list[str]]:
+        """The requirements of each level for which no fault was killed."""
+        return {
+            level: [e.id for e in self.judged if e.level == level and e.id not in self.killers]
+            for level in COUNTED_LEVELS
+        }
+
+    @property
+    def sharp(self) -> bool:
+        """Whether every fault was killed, and every MUST and SHOULD has a fault."""
+        killed = all(map(is_killed, self.rows))
+        return killed and (self.partial or not any(self.unproved.values()))
+
+
+def is_killed(row: Row) -> bool:
+    """Return whether exactly the requirements failed that the fault breaks."""
+    return row.outcome is Outcome.KILLED

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,53 +12,14 @@ from conformance.contract.catalogue import load_catalogue
 from conformance.freedoms.registry import Freedom, all_freedoms
 from conformance.report.plain_text import counted
 from conformance.safe_text import excerpt
-from conformance.selftest.freedom_row import FreedomRow, Outcome
+from conformance.selftest.freedom_row import FreedomMatrix, FreedomRow, Outcome
 from conformance.selftest.matrix_files import (
     FREEDOM_HEADING,
-    EarlierRun,
     older_rows,
-    read_earlier,
     write_freedom_matrix,
 )
 
 _REASON_WIDTH = 300
-
-
-@dataclass(frozen=True)
-class FreedomMatrix:
-    """The rows of single freedoms and of pairs. `partial`: only some were tried.
-
-    `again` are the names of the rows that were tried a second time.
-    """
-
-    rows: tuple[FreedomRow, ...]
-    partial: bool
-    profile: str
-    seed: int
-    duration_s: float
-    again: tuple[str, ...] = ()
-    #: If there are any, only the checks of these were run.
-    requirements: tuple[str, ...] = ()
-
-    @cached_property
-    def alone(self) -> tuple[FreedomRow, ...]:
-        """The rows of single freedoms."""
-        return tuple(row for row in self.rows if len(row.freedoms) == 1)
-
-    @cached_property
-    def pairs(self) -> tuple[FreedomRow, ...]:
-        """The rows of pairs."""
-        return tuple(row for row in self.rows if len(row.freedoms) > 1)
-
-    @property
-    def fair(self) -> bool:
-        """Whether every row has the outcome `FREE`."""
-        return all(map(is_free, self.rows))
-
-
-def is_free(row: FreedomRow) -> bool:
-    """Return whether all verdicts are the same as without the freedoms."""
-    return row.outcome is Outcome.FREE
 
 
 def as_line(row: FreedomRow) -> str:
@@ -119,20 +79,6 @@ def write(matrix: FreedomMatrix, directory: Path) -> None:
         "pairs": [_as_json(row) for row in matrix.pairs],
     }
     write_freedom_matrix(directory, data, as_markdown(matrix))
-
-
-def read_earlier_freedoms(
-    directory: Path, profile: str, seed: int, requirements: tuple[str, ...]
-) -> EarlierRun[FreedomRow]:
-    """Return the rows of an earlier run with these options; `NoRowsError` if there is none."""
-    return read_earlier(
-        directory,
-        ("alone", "pairs"),
-        FreedomRow,
-        profile=profile,
-        seed=seed,
-        requirements=list(requirements),
-    )
 
 
 def _as_json(row: FreedomRow) -> dict[str, Any]:

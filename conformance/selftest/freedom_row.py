@@ -1,9 +1,10 @@
-"""The result of one freedom, or of two at once: a row of the freedom matrix."""
+"""The result of one freedom, or of two at once, a row of the freedom matrix; and the matrix."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from conformance.contract.causes import Cause
 
@@ -89,6 +90,43 @@ class FreedomRow:
         if self.undeclared:
             return Outcome.BLOCKED
         return Outcome.NEVER_EXERCISED if self.unexercised else Outcome.FREE
+
+
+@dataclass(frozen=True)
+class FreedomMatrix:
+    """The rows of single freedoms and of pairs. `partial`: only some were tried.
+
+    `again` are the names of the rows that were tried a second time.
+    """
+
+    rows: tuple[FreedomRow, ...]
+    partial: bool
+    profile: str
+    seed: int
+    duration_s: float
+    again: tuple[str, ...] = ()
+    #: If there are any, only the checks of these were run.
+    requirements: tuple[str, ...] = ()
+
+    @cached_property
+    def alone(self) -> tuple[FreedomRow, ...]:
+        """The rows of single freedoms."""
+        return tuple(row for row in self.rows if len(row.freedoms) == 1)
+
+    @cached_property
+    def pairs(self) -> tuple[FreedomRow, ...]:
+        """The rows of pairs."""
+        return tuple(row for row in self.rows if len(row.freedoms) > 1)
+
+    @property
+    def fair(self) -> bool:
+        """Whether every row has the outcome `FREE`."""
+        return all(map(is_free, self.rows))
+
+
+def is_free(row: FreedomRow) -> bool:
+    """Return whether all verdicts are the same as without the freedoms."""
+    return row.outcome is Outcome.FREE
 
 
 BETWEEN = " + "

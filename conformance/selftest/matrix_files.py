@@ -80,6 +80,29 @@ def read_earlier(
         ) from unread
 
 
+def read_earlier_faults(
+    directory: Path, profile: str, requirements: tuple[str, ...]
+) -> EarlierRun[Row]:
+    """Return the rows of an earlier run with these options; `NoRowsError` if there is none."""
+    return read_earlier(
+        directory, ("faults",), Row, profile=profile, requirements=list(requirements)
+    )
+
+
+def read_earlier_freedoms(
+    directory: Path, profile: str, seed: int, requirements: tuple[str, ...]
+) -> EarlierRun[FreedomRow]:
+    """Return the rows of an earlier run with these options; `NoRowsError` if there is none."""
+    return read_earlier(
+        directory,
+        ("alone", "pairs"),
+        FreedomRow,
+        profile=profile,
+        seed=seed,
+        requirements=list(requirements),
+    )
+
+
 def older_rows(rows: Iterable[Row | FreedomRow]) -> int:
     """Return the number of rows that were made with other requirements than those of today."""
     return sum(row.catalogue != load_catalogue().digest for row in rows)
