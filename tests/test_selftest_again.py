@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from conformance.cli import cli
-from conformance.commands import selftest as command
 from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.faults.registry import all_faults
 from conformance.freedoms.registry import all_freedoms
+from conformance.selftest import try_faults, try_freedoms
 from conformance.selftest.fault_row import Row
 from conformance.selftest.freedom_row import BETWEEN, FreedomRow, Red, Undecided
 
@@ -72,8 +72,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         list(map(on_row, rows))
         return rows
 
-    monkeypatch.setattr(command, "run_matrix", run_faults)
-    monkeypatch.setattr(command, "run_freedoms", run_freedoms)
+    monkeypatch.setattr(try_faults, "run_matrix", run_faults)
+    monkeypatch.setattr(try_freedoms, "run_freedoms", run_freedoms)
     return noted
 
 
@@ -170,14 +170,14 @@ def test_what_was_interrupted_is_continued(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chosen = _options("--fault", FAULTS)
-    whole = vars(command)["run_matrix"]
+    whole = vars(try_faults)["run_matrix"]
 
     def interrupted(names: Sequence[str], workers: int, on_row: Any, *rest: Any) -> list[Row]:
         whole(names[:1], workers, on_row, *rest)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(command, "run_matrix", interrupted)
+        patch.setattr(try_faults, "run_matrix", interrupted)
         told = selftest(*chosen)
     assert told.exit_code == 3
     assert "interrupted: --again continues" in told.output

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,21 +14,13 @@ from conformance.commands.requirements import find_requirements
 from conformance.commands.serve import find_fault, find_freedom, load_faults, load_freedoms
 from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.deployment.settings import DEFAULT_SEED
-from conformance.freedoms.registry import Freedom
 from conformance.selftest import fault_report, freedom_report
-from conformance.selftest.fault_matrix import choose_narrow, run_matrix
-from conformance.selftest.fault_row import Matrix, Row, is_killed
-from conformance.selftest.freedom_matrix import run_freedoms
-from conformance.selftest.freedom_pairs import PAIRS, choose_pairs
-from conformance.selftest.freedom_row import FreedomMatrix, FreedomRow, is_free, name_of
-from conformance.selftest.matrix_files import (
-    EarlierRun,
-    NoRowsError,
-    read_earlier_faults,
-    read_earlier_freedoms,
-)
-from conformance.selftest.matrix_run import try_rows
+from conformance.selftest.freedom_pairs import PAIRS
+from conformance.selftest.matrix_files import NoRowsError
+from conformance.selftest.matrix_run import MatrixOptions
 from conformance.selftest.processes import SelftestError
+from conformance.selftest.try_faults import choose_faults, try_faults
+from conformance.selftest.try_freedoms import choose_freedoms, try_freedoms
 
 
 class _NotJudged(click.ClickException):
@@ -144,7 +134,7 @@ def selftest_command(
     if not freedoms and pairs is not None:
         raise click.UsageError("--pairs are pairs of freedoms: give --freedoms as well")
     catalogue = load_catalogue()
-    how = _How(
+    how = MatrixOptions(
         matching=matching,
         requirements=find_requirements(catalogue, requirements),
         seed=seed,
@@ -165,26 +155,7 @@ def selftest_command(
     sys.exit(0 if good else 1)
 
 
-@dataclass(frozen=True)
-class _How:
-    """How a matrix is made: the options that faults and freedoms have in common."""
-
-    matching: str
-    requirements: tuple[str, ...]
-    seed: int
-    second_try: bool
-    again: bool
-    workers: int
-    profile: str
-    report_dir: Path | None
-
-    @property
-    def directory(self) -> Path:
-        """The folder of selftest.json and selftest.md."""
-        return self.report_dir or Path("reports")
-
-
-def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
+def _try_faults(names: tuple[str, ...], all_checks: int, how: MatrixOptions) -> bool:
     faults = load_faults()
     named = [find_fault(name).name for name in names]
     for name in named:
@@ -194,114 +165,39 @@ def _try_faults(names: tuple[str, ...], all_checks: int, how: _How) -> bool:
                 f"the fault {name} breaks {', '.join(breaks)}, "
                 f"and not {', '.join(how.requirements)}"
             )
-    chosen = [
-        each.name
-        for each in faults.values()
-        if (not named or each.name in named)
-        and (how.matching in each.name or any(how.matching in one for one in each.breaks))
-        and (named or not how.requirements or set(how.requirements) & set(each.breaks))
-    ]
+    chosen = choose_faults(faults.values(), named, how)
     if not chosen:
         wanted = how.matching or ", ".join(how.requirements)
         raise click.UsageError(f"no fault matches {wanted!r}")
-    started = time.perf_counter()
-
-    narrow = choose_narrow(chosen, all_checks, how.seed)
-    earlier = (
-        read_earlier_faults(how.directory, how.profile, how.requirements)
-        if how.again
-        else EarlierRun[Row]()
-    )
-
-    def is_enough(row: Row) -> bool:
-        # The row must be of the fault as it is today, and made by all checks that are wanted.
-        breaks = faults[row.fault].breaks
-        if how.requirements:
-            breaks = tuple(each for each in breaks if each in how.requirements)
-        return row.breaks == breaks and (row.fault in narrow or not row.narrow)
-
-    tried = try_rows(
-        chosen,
-        lambda some, workers, on_row: run_matrix(
-            some, workers, on_row, how.profile, how.requirements, narrow
-        ),
-        lambda row: click.echo(fault_report.as_line(row)),
-        earlier=earlier.rows,
-        is_right=is_killed,
-        is_enough=is_enough,
-        workers=how.workers,
-        second_try=how.second_try,
-    )
-    matrix = Matrix(
-        rows=tried.rows,
-        again=tried.again,
-        partial=len(tried.rows) < len(faults)
-        or bool(how.requirements)
-        or how.profile != PROFILES[-1],
-        profile=how.profile,
-        requirements=how.requirements,
-        duration_s=round(time.perf_counter() - started + earlier.duration_s, 1),
+    matrix, interrupted = try_faults(
+        chosen, all_checks, how, lambda row: click.echo(fault_report.as_line(row))
     )
     click.echo(fault_report.as_summary(matrix))
     _write(partial(fault_report.write, matrix), how, whole=not (matrix.partial or matrix.narrow))
-    _check_not_interrupted(tried.interrupted)
+    _check_not_interrupted(interrupted)
     return matrix.sharp
 
 
-def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: _How) -> bool:
+def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: MatrixOptions) -> bool:
     freedoms = load_freedoms()
     named = [find_freedom(name).name for name in names]
-    chosen = [
-        each
-        for each in freedoms.values()
-        # A freedom that is named is tried whatever the profile.
-        if (each.name in named if named else each.within(how.profile)) and how.matching in each.name
-    ]
+    chosen = choose_freedoms(freedoms.values(), named, how)
     if not chosen:
         raise click.UsageError(f"no freedom matches {how.matching!r}")
-    whole = not (named or how.matching or how.requirements)
-    number = (PAIRS if whole else 0) if pairs is None else pairs
-    earlier = (
-        read_earlier_freedoms(how.directory, how.profile, how.seed, how.requirements)
-        if how.again
-        else EarlierRun[FreedomRow]()
-    )
-    pairs_before = [row.freedoms for row in earlier.rows.values() if len(row.freedoms) > 1]
-    together: list[tuple[Freedom, ...]] = [(each,) for each in chosen]
-    together += choose_pairs(chosen, number, how.seed, pairs_before)
-    by_name = {name_of(tuple(each.name for each in some)): some for some in together}
-    started = time.perf_counter()
-    tried = try_rows(
-        list(by_name),
-        lambda some, workers, on_row: run_freedoms(
-            [by_name[name] for name in some], workers, on_row, how.profile, how.requirements
-        ),
+    matrix, interrupted = try_freedoms(
+        chosen,
+        pairs,
+        how,
         lambda row: click.echo(freedom_report.as_line(row)),
-        earlier=earlier.rows,
-        is_right=is_free,
-        is_enough=lambda _: True,
-        workers=how.workers,
-        second_try=how.second_try,
-    )
-    matrix = FreedomMatrix(
-        rows=tried.rows,
-        again=tried.again,
-        partial=not whole
-        or len(tried.rows) < len(by_name)
-        or number < PAIRS
-        or how.profile != PROFILES[-1],
-        profile=how.profile,
-        requirements=how.requirements,
-        seed=how.seed,
-        duration_s=round(time.perf_counter() - started + earlier.duration_s, 1),
+        whole=not (named or how.matching or how.requirements),
     )
     click.echo(freedom_report.as_summary(matrix))
     _write(partial(freedom_report.write, matrix), how, whole=not matrix.partial)
-    _check_not_interrupted(tried.interrupted)
+    _check_not_interrupted(interrupted)
     return matrix.fair
 
 
-def _write(write: Callable[[Path], None], how: _How, *, whole: bool) -> None:
+def _write(write: Callable[[Path], None], how: MatrixOptions, *, whole: bool) -> None:
     """Write a matrix to the folder of the run; without --report-dir only if it is whole."""
     if how.report_dir is None and not whole:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from conformance.selftest.fault_row import Row
@@ -14,6 +15,25 @@ _Row = TypeVar("_Row", Row, FreedomRow)
 OnRow = Callable[[_Row], None]
 #: Tries names in a number of processes, and calls the function with each row as it is finished.
 Try = Callable[[list[str], int, OnRow[_Row]], Sequence[_Row]]
+
+
+@dataclass(frozen=True)
+class MatrixOptions:
+    """How a matrix is made: the options that faults and freedoms have in common."""
+
+    matching: str
+    requirements: tuple[str, ...]
+    seed: int
+    second_try: bool
+    again: bool
+    workers: int
+    profile: str
+    report_dir: Path | None
+
+    @property
+    def directory(self) -> Path:
+        """The folder of selftest.json and selftest.md."""
+        return self.report_dir or Path("reports")
 
 
 @dataclass(frozen=True)
