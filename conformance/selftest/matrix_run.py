@@ -1,4 +1,4 @@
-"""One run of a matrix: what is tried, what is tried again, what is kept of an earlier run."""
+"""One run of a matrix: its options; what is tried, tried again, and kept of an earlier run."""
 
 from __future__ import annotations
 
