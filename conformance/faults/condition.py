@@ -63,6 +63,29 @@ def shows_an_answered_question(broken: FaultyDeployment) -> None:
         return {task.task_id: [{"id": None, "value": {"stale": True}}] for task in asking}
 
 
+@fault("thread-shows-the-question-that-a-fork-has-left", breaks="CONDITION-02")
+def shows_a_question_that_was_left(broken: FaultyDeployment) -> None:
+    """Keep the interrupts of a thread beside it, and renew them at the end of a run alone."""
+    kept: dict[str, Any] = {}
+
+    @broken.wire.before(
+        "update_state", when=lambda request: bool(request.members.get("checkpoint"))
+    )
+    def keep(request: WireRequest) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        if thread is not None:
+            kept.setdefault(thread.thread_id, broken.store.views.pending_interrupts(thread))
+
+    @broken.override(Executor.keep_after_run)
+    def keep_after_run(right: Any, thread: Thread) -> None:
+        kept.pop(thread.thread_id, None)
+        right(thread)
+
+    @broken.override(Views.pending_interrupts)
+    def pending_interrupts(right: Any, thread: Thread) -> Any:
+        return kept.get(thread.thread_id) or right(thread)
+
+
 def _found_as(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Apply:
     """Show the threads of a search as `change(thread)`, where they are shown whole."""
 

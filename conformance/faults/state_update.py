@@ -462,3 +462,23 @@ def _named_with_its_thread(request: WireRequest) -> bool:
 fault("fork-at-a-whole-checkpoint-is-of-the-newest-state", breaks="STATE-UPDATE-08 ERROR-ANY-08")(
     change_request(UPDATE, to=lambda body: without(body, "checkpoint"), when=_named_with_its_thread)
 )
+
+
+@fault("fork-without-as-node-is-made-as-the-node-that-is-next", breaks="STATE-UPDATE-24")
+def made_as_the_node_that_is_next(broken: FaultyDeployment) -> None:
+    @broken.override(States.update_state)
+    def update_state(
+        right: Any,
+        thread_id: str,
+        values: object = None,
+        *,
+        as_node: str | None = None,
+        checkpoint: dict[str, Any] | None = None,
+    ) -> Json:
+        thread = stored_thread(broken, thread_id)
+        named = (checkpoint or {}).get("checkpoint_id")
+        states = thread.checkpoints if thread else ()
+        base = next((each for each in states if each.checkpoint_id == named), None)
+        if as_node is None and base is not None and base.next:
+            as_node = base.next[0]
+        return right(thread_id, values, as_node=as_node, checkpoint=checkpoint)

@@ -29,7 +29,14 @@ from conformance.checks.expect import (
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.runs import NOT_ENDED, Runs
 from conformance.checks.shown_interrupts import interrupts_by_key, interrupts_in
-from conformance.checks.views import Thread, checkpoint_id_of, has_data, id_of, parent_id_of
+from conformance.checks.views import (
+    Thread,
+    checkpoint_id_of,
+    checkpoint_to_send,
+    has_data,
+    id_of,
+    parent_id_of,
+)
 from conformance.contract.api_constants import THREAD_STATUSES
 from conformance.deployment.client import ThreadsClient
 from conformance.json_differences import same_json
@@ -67,6 +74,16 @@ def test_a_thread_shows_the_interrupts_of_its_state(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, condition: str
 ) -> None:
     _judge(_assert_interrupts_agree, given, threads, given_runs, condition)
+
+
+@requires("CONDITION-02")
+def test_a_thread_shows_no_interrupts_of_a_branch_that_was_left(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs
+) -> None:
+    thread = make("asking", given, given_runs).thread
+    oldest = states_of(given, thread)[-1]
+    _answer_by_an_update(Maker(given, given_runs), thread, checkpoint=checkpoint_to_send(oldest))
+    _judge_thread(_assert_interrupts_agree, given, threads, thread)
 
 
 @requires("CONDITION-03")
@@ -201,10 +218,10 @@ def test_a_copy_of_a_failed_thread_has_its_status(
 Act = Callable[[Maker, Thread], object]
 
 
-def _answer_by_an_update(maker: Maker, thread: Thread) -> None:
+def _answer_by_an_update(maker: Maker, thread: Thread, **at: Any) -> None:
     asking = maker.given.state(thread).get("next") or ["ask"]
     answer = {"messages": [{"type": "ai", "content": "answered for the node"}]}
-    maker.given.update_state(thread, values=answer, as_node=asking[0])
+    maker.given.update_state(thread, values=answer, as_node=asking[0], **at)
 
 
 def _fork(maker: Maker, thread: Thread) -> None:

@@ -206,6 +206,24 @@ def _assert_next(state: State, names: Any, what: str) -> None:
     assert_equal(shown, names, what)
 
 
+@requires("STATE-UPDATE-24")
+def test_a_fork_without_as_node_is_as_an_update_of_a_thread_that_ends_there(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
+) -> None:
+    steps = _supersteps(given, 1)
+    if len(steps) < 2:
+        raise Blocked("the settings have one superstep alone")
+    shorter, longer = given.prepopulated(steps[:-1]), given.prepopulated(steps)
+    older, ended = require_states(given.history(longer), 2).states[1], given.state(shorter)
+    if older.get("next") != ended.get("next"):
+        raise Blocked("a superstep makes more states than one", by="PREPOP-09")
+    update = {name: each for name, each in numbered(graph.append, 2).items() if name != "as_node"}
+    given.update_state(shorter, **update)
+    names = given.state(shorter).get("next")
+    threads.update_state(longer, **update, checkpoint=checkpoint_to_send(older))
+    _assert_next(given.state(longer), names, "next after an update without as_node in a fork")
+
+
 @requires("STATE-UPDATE-07")
 def test_the_thread_shows_the_new_values(
     given: ThreadsApi, threads: ThreadsApi, context: CheckContext
