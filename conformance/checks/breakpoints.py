@@ -5,7 +5,7 @@ from __future__ import annotations
 from conformance.checks.api import ThreadsApi
 from conformance.checks.outcomes import Blocked
 from conformance.checks.runs import Runs
-from conformance.checks.views import History
+from conformance.checks.views import History, State
 
 
 def slow_nodes(given: ThreadsApi, given_runs: Runs) -> list[str]:
@@ -29,3 +29,11 @@ def nodes_of(history: History) -> list[str]:
     if len(nodes) < 2:
         raise Blocked(f"the slow graph has fewer than two steps: {nodes}")
     return nodes
+
+
+def newest_with_a_node_next(history: History) -> State:
+    """Return the newest state before a node; `Blocked` if no state of the history names one."""
+    for state in history:
+        if state.get("next"):
+            return state
+    raise Blocked("no state of the history has a node next")

@@ -285,6 +285,21 @@ fault("streamed-run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16", "INTERRUP
 )
 
 
+@fault("checkpoint-counts-for-the-first-run-that-names-it", breaks="RUN-CONTROL-16")
+def counts_for_the_first_run(broken: FaultyDeployment) -> None:
+    """Take a checkpoint from which a run has started for used up: the next run forgets it."""
+    used: set[tuple[str, str]] = set()
+
+    @broken.override(Runs.begin_run)
+    def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
+        named = (request.get("checkpoint") or {}).get("checkpoint_id")
+        key = (thread_id.lower(), str(named))
+        run: Run = right(thread_id, without(request, "checkpoint") if key in used else request)
+        if named is not None:
+            used.add(key)
+        return run
+
+
 @fault("run-starts-before-its-checkpoint", breaks="RUN-CONTROL-16 NESTED-12")
 def run_starts_before_its_checkpoint(broken: FaultyDeployment) -> None:
     @broken.wire.before(*RUN_STARTS, when=having("checkpoint"))

@@ -18,6 +18,7 @@ from conformance.faults.kit.runs import (
     streaming,
     where,
 )
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.streams import INTERRUPT, RunEvent, StreamEvents, modes_of
@@ -476,3 +477,26 @@ fault("failure-is-not-kept-with-the-stream", breaks=["STREAM-20"])(_failure_beco
 fault("failure-that-is-read-again-has-no-reason", breaks=["STREAM-20"])(
     _failure_becomes(lambda event: [(event[0], event[1], {})])
 )
+
+
+@fault("stream-from-a-checkpoint-begins-after-the-newest-state", breaks="STREAM-23")
+def begins_after_the_newest_state(broken: FaultyDeployment) -> None:
+    """Show the values that the thread had as the first values of a run with an input."""
+    newest: dict[str, Any] = {}
+
+    def begins(request: WireRequest) -> bool:
+        members = request.members
+        return bool(members.get("checkpoint")) and members.get("input") is not None
+
+    @broken.wire.before("run_stream", when=begins)
+    def note(request: WireRequest) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        newest[request.thread_id] = thread.values if thread else {}
+
+    @broken.wire.after("run_stream", when=begins)
+    def show(request: WireRequest, answer: WireAnswer) -> None:
+        events = events_in(answer.raw) if answer.ok else []
+        for position in _named(events, "values")[:1]:
+            number, name, _ = events[position]
+            events[position] = (number, name, newest[request.thread_id])
+            answer.raw = encode_events(events)

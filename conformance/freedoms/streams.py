@@ -217,3 +217,15 @@ def interrupts_of_subgraphs_are_streamed_as_theirs(altered: Altered) -> None:
         if task.is_interrupted and task.inner and "updates" in modes:
             asked = {INTERRUPT: interrupts_view(task.interrupts)}
             yield RunEvent(f"updates|{task.namespace}", asked)
+
+
+@freedom(
+    "streams-of-values-begin-after-the-first-step",
+    allowed_by="No source says whether a run without an input begins its stream of values with "
+    "those of the state from which it goes on.",
+    profile="full",
+)
+def streams_of_values_begin_after_the_first_step(altered: Altered) -> None:
+    @altered.override(StreamEvents.start_events)
+    def start_events(right: Any, *given: Any) -> tuple[RunEvent, ...]:
+        return tuple(each for each in right(*given) if each.event != "values")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.breakpoints import newest_with_a_node_next
 from conformance.checks.comparable_members import require_some
 from conformance.checks.events import (
     Event,
@@ -19,7 +20,7 @@ from conformance.checks.events import (
 from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import NOT_ENDED, Run, Runs, message_contents
-from conformance.checks.views import Thread, id_of, messages_of
+from conformance.checks.views import Thread, checkpoint_to_send, id_of, messages_of
 from conformance.deployment.client import Answer
 from conformance.deployment.wire.stream_reading import is_event_stream
 from conformance.json_differences import same_json
@@ -311,6 +312,30 @@ def _holds(value: Any, wanted: Any) -> bool:
         return True
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return any(_holds(each, wanted) for each in inner)
+
+
+@requires("STREAM-23")
+def test_a_stream_from_a_checkpoint_shows_its_branch_alone(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "slow", "first", seconds=0)
+    history = given.history(thread)
+    middle = newest_with_a_node_next(history)
+    given_runs.run_to_end(thread, "slow", "second", seconds=0)
+    # Each time the newest state of the thread is that of another branch.
+    for state, body, elsewhere in (
+        (history.states[0], runs.body("slow", "third", seconds=0), "second"),
+        (middle, runs.without_input("slow"), "third"),
+    ):
+        more = {"stream_mode": ["values"], "checkpoint": checkpoint_to_send(state)}
+        values = data_of(runs.events_of(thread, {**body, **more}), "values")
+        require_some(values, "the stream holds no values", "STREAM-04")
+        begun = message_contents(state)
+        for each in values:
+            said = message_contents({"values": each})
+            assert_equal(said[: len(begun)], begun, "the messages at the checkpoint, in an event")
+            assert_that(elsewhere not in said, f"nothing of the branch with {elsewhere!r}", said)
 
 
 @requires("STREAM-20")
