@@ -10,6 +10,9 @@ from conformance.faults.kit.http_changes import change_answer, change_request, w
 from conformance.faults.kit.runs import (
     RUN_STARTS,
     command_of,
+    ending_at_its_start,
+    found_run,
+    goes_on,
     having,
     ignoring,
     of_graph,
@@ -23,7 +26,7 @@ from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.executor import Executor
 from conformance.model.runs import Runs
-from conformance.model.superstep_execution import ResumeValue
+from conformance.model.superstep_execution import ResumeValue, Steps
 from conformance.model.supersteps import with_task_ids
 from conformance.model.threads import Threads
 from conformance.reference.wire import Json, WireAnswer, WireRequest
@@ -253,6 +256,57 @@ def resuming_run_loses_its_update(broken: FaultyDeployment) -> None:
         )
 
 
+fault("answer-at-a-checkpoint-is-lost", breaks="INTERRUPT-31")(
+    change_request(
+        *RUN_STARTS,
+        to=lambda body: without(body, "command"),
+        when=where(resuming, having("checkpoint")),
+    )
+)
+
+
+def _answers_late(broken: FaultyDeployment, thread_id: str, request: dict[str, Any]) -> bool:
+    """Return whether a run resumes a thread that has come to its end."""
+    thread = stored_thread(broken, thread_id)
+    ended = thread is not None and thread.latest is not None and not thread.latest.tasks
+    resumes = (request.get("command") or {}).get("resume") is not None
+    return ended and resumes and not (request.get("checkpoint") or {}).get("checkpoint_id")
+
+
+@fault("second-answer-is-recorded-after-the-first", breaks="INTERRUPT-32")
+def second_answer_is_recorded(broken: FaultyDeployment) -> None:
+    @broken.override(Runs.begin_run)
+    def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
+        if _answers_late(broken, thread_id, request):
+            said = {"type": "ai", "content": f"You answered: {request['command']['resume']}"}
+            command = {**request["command"], "update": {"messages": [said]}}
+            request = {**request, "command": command}
+        run: Run = right(thread_id, request)
+        return run
+
+
+@fault("late-answer-is-kept-for-the-next-question", breaks="INTERRUPT-32")
+def late_answer_is_kept(broken: FaultyDeployment) -> None:
+    late: dict[str, Any] = {}
+
+    @broken.override(Runs.begin_run)
+    def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
+        if _answers_late(broken, thread_id, request):
+            late[thread_id.lower()] = request["command"]["resume"]
+        run: Run = right(thread_id, request)
+        return run
+
+    @broken.override(Steps.run_task)
+    def run_task(
+        right: Any, graph: Any, here: Checkpoint, task: Task, resume: Any, metadata: Any
+    ) -> Task:
+        found = found_run(broken.store, str(metadata.get("run_id")))
+        if found and resume is None and task.name == "ask" and found[0] in late:
+            resume = ResumeValue(late.pop(found[0]))
+        done: Task = right(graph, here, task, resume, metadata)
+        return done
+
+
 # Copies
 
 
@@ -418,19 +472,20 @@ fault("streamed-run-without-an-input-ignores-its-checkpoint", breaks="INTERRUPT-
 )
 
 
-@fault("run-without-an-input-does-nothing", breaks="INTERRUPT-16 INTERRUPT-17 INTERRUPT-18")
-def run_without_an_input_does_nothing(broken: FaultyDeployment) -> None:
-    @broken.override(Executor.start)
-    def start(right: Any, thread: Thread, run: Run) -> Any:
-        begun = right(thread, run)
-        if run.kwargs.get("input") is not None or run.kwargs.get("command"):
-            return begun
-        ended = replace(begun.run, status="success", output=thread.values)
-        store = broken.store
-        kept = store.records.thread(thread.thread_id)
-        runs = tuple(ended if each.run_id == run.run_id else each for each in kept.runs)
-        store.records.keep(store.records.with_fresh_status_and_times(replace(kept, runs=runs)))
-        return replace(begun, run=ended)
+fault("run-without-an-input-does-nothing", breaks="INTERRUPT-16 INTERRUPT-17 INTERRUPT-18")(
+    ending_at_its_start(lambda _thread, run: goes_on(run))
+)
+
+
+def _names_the_node_again(thread: Thread, run: Run) -> bool:
+    named = run.kwargs.get("interrupt_before") or []
+    waits = thread.latest.next if thread.latest else ()
+    return goes_on(run) and named != "*" and bool(set(named) & set(waits))
+
+
+fault("run-that-goes-on-ends-where-it-names-the-node-again", breaks="INTERRUPT-16")(
+    ending_at_its_start(_names_the_node_again, "interrupted")
+)
 
 
 @fault("run-goes-on-with-the-node-where-it-stopped", breaks="INTERRUPT-17")

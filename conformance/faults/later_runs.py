@@ -7,10 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.kit.http_changes import without
-from conformance.faults.kit.runs import RUN_STARTS, having, runs_on
-from conformance.faults.kit.state import stored_thread
+from conformance.faults.kit.runs import (
+    RUN_STARTS,
+    ending_at_its_start,
+    goes_on,
+    having,
+    runs_on,
+)
+from conformance.faults.kit.state import messages, stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.entities import Run, Thread
+from conformance.model.entities import Checkpoint, Run, Thread
+from conformance.model.executor import Executor
+from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.views import Views
 from conformance.reference.wire import Json, WireAnswer, WireRequest, json_answer
@@ -135,22 +143,39 @@ def _known_messages(broken: FaultyDeployment, request: WireRequest) -> dict[str,
     return {each["id"]: each for each in found if isinstance(each, dict) and each.get("id")}
 
 
-def _meeting_known_messages(change: Callable[[dict[str, Any], Any], Any]) -> Apply:
+def _messages_elsewhere(broken: FaultyDeployment, request: WireRequest) -> dict[str, Any]:
+    """Return the messages of the thread that the state from which the run starts does not have."""
+    thread = stored_thread(broken, request.thread_id)
+    checkpoint = request.members.get("checkpoint")
+    named = checkpoint.get("checkpoint_id") if isinstance(checkpoint, dict) else None
+    states = thread.checkpoints if thread else ()
+    base = next((each for each in states if each.checkpoint_id == named), None)
+    if base is None:
+        return {}
+    there = {each["id"] for each in messages(base)}
+    known = [each for state in states for each in messages(state)]
+    return {each["id"]: each for each in known if each["id"] not in there}
+
+
+def _meeting_known_messages(
+    change: Callable[[dict[str, Any], Any], Any],
+    known_to: Callable[[FaultyDeployment, WireRequest], dict[str, Any]] = _known_messages,
+) -> Apply:
     """Replace each input message whose id the thread has by `change(message, the thread's one)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         @broken.wire.before(*RUN_STARTS)
         def alter(request: WireRequest) -> None:
             given = request.members.get("input")
-            messages = given.get("messages") if isinstance(given, dict) else None
-            known = _known_messages(broken, request) if isinstance(messages, list) else {}
-            if not isinstance(given, dict) or not isinstance(messages, list) or not known:
+            sent = given.get("messages") if isinstance(given, dict) else None
+            known = known_to(broken, request) if isinstance(sent, list) else {}
+            if not isinstance(given, dict) or not isinstance(sent, list) or not known:
                 return
             changed = [
                 change(each, known[each["id"]])
                 if isinstance(each, dict) and each.get("id") in known
                 else each
-                for each in messages
+                for each in sent
             ]
             request.body = {**request.members, "input": {**given, "messages": changed}}
 
@@ -163,3 +188,86 @@ fault("a-message-of-a-known-id-gets-another-id", breaks="RUN-27")(
 fault("a-message-of-a-known-id-is-ignored", breaks="RUN-27")(
     _meeting_known_messages(lambda _message, known: known)
 )
+fault("a-message-of-an-id-of-another-branch-has-the-content-there", breaks="RUN-27")(
+    _meeting_known_messages(lambda _message, known: known, _messages_elsewhere)
+)
+
+# Runs from a checkpoint
+
+
+@fault("input-of-a-run-from-a-checkpoint-has-no-parent", breaks="RUN-28")
+def has_no_parent(broken: FaultyDeployment) -> None:
+    @broken.override(Executor.first_position)
+    def first_position(right: Any, graph: Any, base: Any, run: Run) -> Checkpoint:
+        made: Checkpoint = right(graph, base, run)
+        begins = run.base_id is not None and run.kwargs.get("input") is not None
+        return replace(made, parent_id=None) if begins else made
+
+
+@fault("run-without-an-input-follows-the-newest-state", breaks="RUN-28")
+def follows_the_newest(broken: FaultyDeployment) -> None:
+    @broken.override(Records.with_checkpoint)
+    def with_checkpoint(right: Any, thread: Thread, made: Checkpoint) -> Any:
+        known = {each.run_id: each for each in thread.runs}
+        run = known.get(str(made.metadata.get("run_id")))
+        if run is not None and goes_on(run) and made.parent_id == run.base_id and thread.latest:
+            made = replace(made, parent_id=thread.latest.checkpoint_id)
+        return right(thread, made)
+
+
+# Threads that wait, or failed
+
+
+def _first_position_becomes(change: Callable[[Run, Checkpoint], Run]) -> Apply:
+    """Start runs on a thread with a state as if they were `change(run, state)`."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Executor.first_position)
+        def first_position(right: Any, graph: Any, base: Any, run: Run) -> Checkpoint:
+            made: Checkpoint = right(graph, base, run if base is None else change(run, base))
+            return made
+
+    return apply
+
+
+def _without_input(run: Run, base: Checkpoint) -> Run:
+    """Take away the input of a run where a breakpoint has stopped the thread."""
+    stopped = bool(base.tasks) and not any(task.interrupts or task.error for task in base.tasks)
+    return replace(run, kwargs={**run.kwargs, "input": None}) if stopped else run
+
+
+fault("input-where-a-breakpoint-stopped-is-lost", breaks="RUN-29")(
+    _first_position_becomes(_without_input)
+)
+
+
+@fault("input-where-the-thread-asks-is-the-answer", breaks="RUN-29")
+def is_the_answer(broken: FaultyDeployment) -> None:
+    @broken.override(Runs.begin_run)
+    def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
+        thread = stored_thread(broken, thread_id)
+        latest = thread.latest if thread else None
+        asks = latest is not None and any(task.is_interrupted for task in latest.tasks)
+        asked = [run.graph_id for run in thread.runs[-1:]] if asks and thread else []
+        at = request.get("checkpoint")
+        if asked == [request["assistant_id"]] and request.get("input") and not at:
+            answer = {"resume": str(request["input"])}
+            request = {**without(request, "input"), "command": answer}
+        run: Run = right(thread_id, request)
+        return run
+
+
+def _in_error(thread: Thread) -> bool:
+    return thread.latest is not None and any(task.error for task in thread.latest.tasks)
+
+
+fault("run-without-an-input-in-error-ends-well", breaks="RUN-30")(
+    ending_at_its_start(lambda thread, run: goes_on(run) and _in_error(thread))
+)
+
+
+@fault("run-with-an-empty-input-is-refused", breaks="RUN-31")
+def empty_input_is_refused(broken: FaultyDeployment) -> None:
+    @broken.wire.before(*RUN_STARTS, when=having("input", {}))
+    def refuse(_request: WireRequest) -> WireAnswer:
+        return json_answer(422, {"detail": "the input is empty"})

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from conformance.faults.kit.http_changes import change_shown
-from conformance.faults.kit.runs import RUN_STARTS, having, run_id_in, runs_on
+from conformance.faults.kit.runs import RUN_STARTS, having, resuming, run_id_in, runs_on
 from conformance.freedoms.kit import RUNS
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
@@ -333,3 +333,43 @@ def state_updates_keep_a_thread_busy(altered: Altered) -> None:
     def show(request: WireRequest, thread: Json) -> Json:
         settled = time.monotonic() - updated.get(request.thread_id, 0.0) > _SETTLING_S
         return thread if settled else {**thread, "status": "busy"}
+
+
+def _refusing_runs(detail: str, when: Callable[[Thread, WireRequest], bool]) -> Apply:
+    """Refuse runs with 409, where `when(thread, request)`."""
+
+    def apply(altered: Altered) -> None:
+        @altered.wire.before(*RUN_STARTS)
+        def refuse(request: WireRequest) -> WireAnswer | None:
+            thread = altered.store.records.threads_by_id.get(request.thread_id)
+            settled = thread is not None and not any(run.active for run in thread.runs)
+            if thread is None or not settled or not when(thread, request):
+                return None
+            return json_answer(409, {"detail": detail})
+
+    return apply
+
+
+def _answers_nothing(thread: Thread, request: WireRequest) -> bool:
+    """Return whether the run resumes a thread whose newest state has nothing next."""
+    ended = thread.latest is not None and not thread.latest.tasks
+    return ended and resuming(request) and not request.members.get("checkpoint")
+
+
+def _continues_after_a_failure(thread: Thread, request: WireRequest) -> bool:
+    members = ("input", "command", "checkpoint")
+    begins = any(request.members.get(each) is not None for each in members)
+    return thread.status == "error" and not begins
+
+
+freedom(
+    "answers-to-nothing-are-refused",
+    allowed_by="The SDK says that an answer to what is not waiting is ignored, or with "
+    "strict_resume refused; no source says which of them a deployment without that option does.",
+    profile="full",
+)(_refusing_runs("nothing waits for an answer", _answers_nothing))
+freedom(
+    "threads-in-error-are-continued-by-an-input-alone",
+    allowed_by="No source says that a run without an input is accepted after a failure.",
+    profile="full",
+)(_refusing_runs("the last run has failed; send an input", _continues_after_a_failure))

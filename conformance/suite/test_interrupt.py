@@ -1,6 +1,6 @@
 """Graphs that stop and wait: by their own interrupt, or before or after a node."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -311,17 +311,19 @@ def test_a_run_can_stop_after_a_node(
 def test_a_run_goes_on_before_the_node(
     given: ThreadsApi, given_runs: Runs, runs: Runs, way: str
 ) -> None:
-    thread, stopped, whole = _stopped(given, given_runs, "interrupt_before")
-    run_by_way(way, given_runs, runs, thread, runs.without_input("slow"))
-    _assert_continued(given.state(thread), stopped, whole)
+    stopped = _stopped(given, given_runs, "interrupt_before")
+    # A client that sends the same breakpoints with each run: the thread waits there already.
+    again: dict[str, Any] = {"interrupt_before": [stopped.node]} if way == "stream" else {}
+    run_by_way(way, given_runs, runs, stopped.thread, runs.without_input("slow", **again))
+    _assert_continued(given.state(stopped.thread), stopped.said, stopped.whole)
 
 
 @requires("INTERRUPT-17")
 def test_a_run_goes_on_after_the_node(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
-    thread, stopped, whole = _stopped(given, given_runs, "interrupt_after")
+    stopped = _stopped(given, given_runs, "interrupt_after")
     # An input of null is published, and the JavaScript SDK sends it.
-    runs.run_by("wait", thread, runs.without_input("slow", input=None))
-    _assert_continued(given.state(thread), stopped, whole)
+    runs.run_by("wait", stopped.thread, runs.without_input("slow", input=None))
+    _assert_continued(given.state(stopped.thread), stopped.said, stopped.whole)
 
 
 @requires("INTERRUPT-18")
@@ -351,7 +353,7 @@ def test_a_run_goes_on_from_a_checkpoint(
 def test_breakpoints_hold_for_their_run_alone(
     given: ThreadsApi, given_runs: Runs, runs: Runs
 ) -> None:
-    thread, _, _ = _stopped(given, given_runs, "interrupt_before", "interrupt_after")
+    thread = _stopped(given, given_runs, "interrupt_before", "interrupt_after").thread
     given_runs.run_by("wait", thread, given_runs.without_input("slow"))
     before = given.state(thread)
     if left := before.get("next"):
@@ -363,11 +365,22 @@ def test_breakpoints_hold_for_their_run_alone(
     assert_that(not state.get("next"), "no node next", state.get("next"))
 
 
-def _stopped(given: ThreadsApi, given_runs: Runs, *options: str) -> tuple[Thread, list[Any], int]:
+class _Stopped(NamedTuple):
+    """A thread that waits before `node`; `said` are the contents of its messages.
+
+    `whole` is the number of messages after a run that is not stopped.
+    """
+
+    thread: Thread
+    node: str
+    said: list[Any]
+    whole: int
+
+
+def _stopped(given: ThreadsApi, given_runs: Runs, *options: str) -> _Stopped:
     """Stop a run between the first two nodes of the slow graph, by breakpoints.
 
-    `options` are interrupt_before, interrupt_after or both. Return the thread, the contents of its
-    messages, and the number of messages after a run that is not stopped.
+    `options` are interrupt_before, interrupt_after or both.
     """
     whole = given.empty()
     given_runs.run_to_end(whole, "slow", seconds=0)
@@ -381,7 +394,9 @@ def _stopped(given: ThreadsApi, given_runs: Runs, *options: str) -> tuple[Thread
     if state.get("next") != [second]:
         by = "INTERRUPT-13" if "interrupt_before" in options else "INTERRUPT-14"
         raise Blocked(f"the run with {' and '.join(options)} leaves {state.get('next')}", by=by)
-    return thread, message_contents(state), len(message_contents(history.states[0]))
+    return _Stopped(
+        thread, second, message_contents(state), whole=len(message_contents(history.states[0]))
+    )
 
 
 def _assert_continued(state: State, before: list[Any], whole: int) -> None:

@@ -2,14 +2,25 @@
 
 from typing import Any
 
+import pytest
+
 from conformance.checks.api import ThreadsApi
+from conformance.checks.breakpoints import newest_with_a_node_next
 from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.messages import items_in
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import NOT_ENDED, Runs, message_contents
-from conformance.checks.views import Thread, id_of, member_of
+from conformance.checks.views import (
+    History,
+    Thread,
+    checkpoint_id_of,
+    checkpoint_to_send,
+    id_of,
+    member_of,
+    parent_id_of,
+)
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import ThreadsClient
 from conformance.json_differences import same_json
@@ -155,9 +166,124 @@ def test_a_message_of_a_known_id_keeps_the_id(
     assert_equal(shown[-1:], ["latter"], "the content of the message sent last under its id")
 
 
-def _with_id(runs: Runs, text: str) -> dict[str, Any]:
+@requires("RUN-27")
+def test_a_message_of_an_id_of_another_branch_is_kept(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "slow", "first", seconds=0)
+    checkpoint = checkpoint_to_send(given.state(thread))
+    given_runs.run_by("wait", thread, _with_id(given_runs, "former"))
+    if _under_the_id(given, thread)[-1:] != ["former"]:
+        raise Blocked("the graph does not keep the id of a message of its input")
+    # The message is edited: the state at the checkpoint does not have it yet.
+    runs.run_by("wait", thread, _with_id(runs, "latter", checkpoint=checkpoint))
+    shown = _under_the_id(given, thread)
+    if shown != ["latter"]:
+        _require_runs_from_a_checkpoint(given, given_runs, thread, checkpoint)
+    assert_equal(shown, ["latter"], "the content under the id, on the branch of the later run")
+
+
+@requires("RUN-28")
+def test_a_run_from_a_checkpoint_follows_it(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "slow", "first", seconds=0)
+    history = given.history(thread)
+    middle = newest_with_a_node_next(history)
+    known = history.checkpoint_ids()
+    # At each of the two, the newest state of the thread is another one.
+    for state, body in (
+        (middle, runs.without_input("slow")),
+        (history.states[0], runs.body("slow", "second", seconds=0)),
+    ):
+        runs.run_by("wait", thread, {**body, "checkpoint": checkpoint_to_send(state)})
+        after = given.history(thread)
+        parent = _parent_of_the_new(after, known)
+        assert_equal(parent, checkpoint_id_of(state), "the parent of the first state of the run")
+        known = after.checkpoint_ids()
+
+
+def _parent_of_the_new(history: History, known: list[str]) -> str | None:
+    """Return the parent of the oldest ancestor of the newest state that is not `known`."""
+    new = {each: state for state in history if (each := checkpoint_id_of(state)) not in known}
+    parent = next(iter(new), None)
+    if parent is None:
+        raise Blocked("a run from a checkpoint leaves no state", by="RUN-CONTROL-16")
+    while (state := new.pop(str(parent), None)) is not None:
+        parent = parent_id_of(state)
+    if parent is None and not any(map(parent_id_of, history)):
+        raise Blocked("no state of the history names its parent")
+    return parent
+
+
+@requires("RUN-29")
+@pytest.mark.parametrize(
+    ("graph", "members"),
+    [
+        pytest.param("interrupter", {}, id="asking"),
+        pytest.param("nested", {}, id="asking in a subgraph"),
+        pytest.param("slow", {"seconds": 0, "interrupt_before": "*"}, id="stopped"),
+    ],
+)
+def test_an_input_is_added_where_the_thread_waits(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, graph: str, members: dict[str, Any]
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, graph, "first", **members)
+    before = given.state(thread)
+    if not before.get("next"):
+        by = "INTERRUPT-20" if graph == "slow" else "INTERRUPT-02"
+        raise Blocked("the thread does not wait", by=by)
+    runs.run_to_end(thread, graph, "instead of an answer", **members)
+    expected = [*message_contents(before), "instead of an answer"]
+    said = message_contents(given.state(thread))[: len(expected)]
+    if said != expected:
+        _require_runs_add_input(given, given_runs, given.empty())
+    assert_equal(said, expected, "the messages, oldest first")
+
+
+@requires("RUN-30")
+def test_a_run_without_an_input_executes_the_failed_node(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "failing")
+    failed = given.state(thread).get("next")
+    require_some([failed], "the state of a thread in error names no next node")
+    answer = client.run_wait(id_of(thread), given_runs.without_input("failing"))
+    # The node fails each time, so that a run that ends well has passed it over.
+    told = isinstance(answer.body, dict) and bool(answer.body.get("__error__"))
+    if answer.ok and not told:
+        first = given_runs.run_to_end(given.empty(), "failing")
+        if not (isinstance(first, dict) and first.get("__error__")):
+            raise Blocked("a waited run does not tell that its graph failed", by="RUN-CONTROL-17")
+    assert_that(told or not answer.ok, "an __error__, or a refusal", answer.text)
+    assert_equal(given.state(thread).get("next"), failed, "next")
+
+
+@requires("RUN-31")
+def test_an_empty_input_begins_the_graph(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "slow", seconds=0)
+    before = message_contents(given.state(thread))
+    if len(before) < 2:
+        raise Blocked("the nodes of the slow graph say nothing")
+    body = {**given_runs.without_input("slow"), "input": {}}
+    answer = threads.ensure_success(client.run_wait(id_of(thread), body), thread)
+    if isinstance(answer.body, dict) and answer.body.get("__error__"):
+        raise Blocked("the slow graph cannot be run with an empty input")
+    after = message_contents(given.state(thread))
+    assert_equal(after[: len(before)], before, "the messages that were there")
+    assert_that(len(after) > len(before), "more messages, of the nodes of the graph", after)
+
+
+def _with_id(runs: Runs, text: str, **members: Any) -> dict[str, Any]:
     """Return the body of a run whose message has always the same id."""
-    body = runs.body("slow", text, seconds=0)
+    body = runs.body("slow", text, seconds=0, **members)
     messages = [{**each, "id": MESSAGE_ID} for each in body["input"]["messages"]]
     return {**body, "input": {**body["input"], "messages": messages}}
 
@@ -179,6 +305,17 @@ def _require_runs_add_input(given: ThreadsApi, given_runs: Runs, thread: Thread)
     after = message_contents(given.state(thread))
     if after[: len(before) + 1] != [*before, "ordinary"]:
         raise Blocked("a second run does not add its input to the messages", by="RUN-15")
+
+
+def _require_runs_from_a_checkpoint(
+    given: ThreadsApi, given_runs: Runs, thread: Thread, checkpoint: dict[str, Any]
+) -> None:
+    """Raise `Blocked` if an ordinary run from the checkpoint does not begin there."""
+    given_runs.run_to_end(thread, "slow", "ordinary", seconds=0, checkpoint=checkpoint)
+    said = message_contents(given.state(thread))
+    before = message_contents(given.state_at(thread, checkpoint["checkpoint_id"]))
+    if said[: len(before) + 1] != [*before, "ordinary"]:
+        raise Blocked("a run from a checkpoint does not begin there", by="RUN-CONTROL-16")
 
 
 def _created_by_a_run(given: ThreadsApi, given_runs: Runs) -> Thread:

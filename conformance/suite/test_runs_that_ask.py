@@ -8,11 +8,11 @@ import pytest
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import run_together
-from conformance.checks.expect import assert_equal, assert_that
+from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import Runs, message_contents
 from conformance.checks.shown_interrupts import INTERRUPT, interrupts_answered, interrupts_in
-from conformance.checks.views import State, Thread, id_of
+from conformance.checks.views import State, Thread, checkpoint_to_send, id_of
 from conformance.deployment.client import ThreadsClient
 
 #: A text of the form of interrupt ids, which are hashes of 128 bits, that is no interrupt's id.
@@ -162,6 +162,54 @@ def test_a_command_updates_and_goes_on(
     said = message_contents(given.state(with_update))
     assert_that(asked, "the node of goto to ask", said)
     assert_that("note this before" in said, "the message of the update", said)
+
+
+@requires("INTERRUPT-31")
+def test_an_older_question_is_answered_at_its_checkpoint(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, interrupted: Thread
+) -> None:
+    asked = given.state(interrupted)
+    given_runs.run_to_end(interrupted, "interrupter", "a later message")
+    left = given.state(interrupted)
+    if not left.get("next") or message_contents(left) == message_contents(asked):
+        raise Blocked("a run with an input where the thread asks does not ask again", by="RUN-29")
+    command = {"resume": "of the older question"}
+    body = runs.without_input("interrupter", checkpoint=checkpoint_to_send(asked), command=command)
+    runs.run_by("wait", interrupted, body)
+    before = message_contents(asked)
+    said = message_contents(given.state(interrupted))
+    assert_equal(said[: len(before)], before, "the messages at the checkpoint")
+    added = [str(each) for each in said[len(before) :]]
+    answered = len(added) == 1 and "of the older question" in added[0]
+    assert_that(answered, "one message more, which holds the answer", said)
+
+
+@requires("INTERRUPT-32")
+def test_a_second_answer_changes_nothing(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, client: ThreadsClient, interrupted: Thread
+) -> None:
+    asked = interrupts_in(given.state(interrupted))
+    given_runs.resume(interrupted, "interrupter", "the first answer")
+    before = given.state(interrupted)
+    said = message_contents(before)
+    if before.get("next"):
+        raise Blocked("the thread that was answered goes on", by="INTERRUPT-06")
+    if "the first answer" not in str(said[-1:]):
+        raise Blocked("the first answer does not reach its node", by="INTERRUPT-05")
+    # Somebody who answers as well, from a screen that still shows the question.
+    answers: list[Any] = ["the second answer"]
+    answers += [{str(each["id"]): "the third answer"} for each in asked[:1] if each.get("id")]
+    for answer in answers:
+        body = given_runs.without_input("interrupter", command={"resume": answer})
+        refused = client.run_wait(id_of(interrupted), body)
+        if refused.status >= 500:
+            given.ensure_success(refused, interrupted)
+    after = given.state(interrupted)
+    assert_equal(message_contents(after), said, "the messages, which hold the first answer")
+    assert_is(after.get("next"), [], "next")
+    runs.run_to_end(interrupted, "interrupter", "question again")
+    asking = given.state(interrupted)
+    assert_that(bool(asking.get("next")), "a node that waits for its own answer", asking)
 
 
 def _answer_resumes_again(given: ThreadsApi, given_runs: Runs, thread: Thread) -> bool:

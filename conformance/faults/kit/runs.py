@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from conformance.contract.schemas import violations
 from conformance.faults.kit.http_changes import change_request, without
 from conformance.faults.registry import Apply, FaultyDeployment
-from conformance.model.entities import Run
+from conformance.model.entities import Run, Thread
+from conformance.model.executor import Executor
 from conformance.model.store import ThreadStore
 from conformance.reference.wire import (
     Json,
@@ -109,6 +111,31 @@ def advance_to_end(store: ThreadStore, thread_id: str, run_id: str) -> None:
 
 
 # Faults
+
+
+def ending_at_its_start(when: Callable[[Thread, Run], bool], status: str = "success") -> Apply:
+    """End runs with that status before they execute a node, where `when(thread, run)`."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        store = broken.store
+
+        @broken.override(Executor.start)
+        def start(right: Any, thread: Thread, run: Run) -> Any:
+            begun = right(thread, run)
+            if not when(thread, run):
+                return begun
+            ended = replace(begun.run, status=status, output=thread.values)
+            kept = store.records.thread(thread.thread_id)
+            runs = tuple(ended if each.run_id == run.run_id else each for each in kept.runs)
+            store.records.keep(store.records.with_fresh_status_and_times(replace(kept, runs=runs)))
+            return replace(begun, run=ended)
+
+    return apply
+
+
+def goes_on(run: Run) -> bool:
+    """Return whether a run has neither an input nor a command: it continues from a state."""
+    return run.kwargs.get("input") is None and not run.kwargs.get("command")
 
 
 def ignoring(member: str, *operations: str, when: When | None = None) -> Apply:
