@@ -59,6 +59,14 @@ def checkpoint_to_send(state: State) -> dict[str, Any]:
     return without_null_members(shown)
 
 
+def checkpoint_named(state: State) -> dict[str, Any]:
+    """Return a `checkpoint` that names a state by its id alone; `Blocked` if it shows no id."""
+    found = known_checkpoint_id(state)
+    if not isinstance(found, str):
+        raise Blocked("a state shows no checkpoint_id", by="STATE-04")
+    return {"checkpoint_id": found, "checkpoint_ns": ""}
+
+
 def without_null_members(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Return a checkpoint without members that are null: they may be shown, but not be sent."""
     return {name: value for name, value in checkpoint.items() if value is not None}

@@ -168,7 +168,10 @@ fault(
     )
 )
 
-fault("answer-arrives-in-capitals", breaks=["INTERRUPT-05", "INTERRUPT-11", "INTERRUPT-12"])(
+fault(
+    "answer-arrives-in-capitals",
+    breaks=["INTERRUPT-05", "INTERRUPT-11", "INTERRUPT-12", "INTERRUPT-31"],
+)(
     _with_command(
         lambda command: {**command, "resume": command["resume"].upper()},
         of_graph("interrupter"),
@@ -463,7 +466,7 @@ fault("run-without-an-input-begins-anew-at-its-checkpoint", breaks="INTERRUPT-18
 fault("run-with-the-input-null-begins-anew", breaks="INTERRUPT-17 INTERRUPT-18")(
     _begun_anew(lambda run: "input" in run.kwargs)
 )
-fault("streamed-run-without-an-input-ignores-its-checkpoint", breaks="INTERRUPT-18")(
+fault("streamed-run-without-an-input-ignores-its-checkpoint", breaks="INTERRUPT-18 STREAM-23")(
     ignoring(
         "checkpoint",
         "run_stream",
@@ -472,7 +475,7 @@ fault("streamed-run-without-an-input-ignores-its-checkpoint", breaks="INTERRUPT-
 )
 
 
-fault("run-without-an-input-does-nothing", breaks="INTERRUPT-16 INTERRUPT-17 INTERRUPT-18")(
+fault("run-without-an-input-does-nothing", breaks="RUN-30 INTERRUPT-16 INTERRUPT-17 INTERRUPT-18")(
     ending_at_its_start(lambda _thread, run: goes_on(run))
 )
 

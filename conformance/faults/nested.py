@@ -244,7 +244,7 @@ fault("answer-by-id-reaches-the-subgraph-with-the-id", breaks=["NESTED-11"])(
 )
 
 
-@fault("subgraph-asks-again-at-the-newest-checkpoint", breaks=["NESTED-12"])
+@fault("subgraph-asks-again-at-the-newest-checkpoint", breaks=["NESTED-12", "INTERRUPT-31"])
 def subgraph_asks_again_at_the_newest_checkpoint(broken: FaultyDeployment) -> None:
     @broken.override(Executor.first_position)
     def first_position(right: Any, graph: Any, base: Any, run: Run) -> Any:

@@ -277,12 +277,13 @@ fault("after-seconds-is-halved", breaks=["RUN-CONTROL-15"])(
     )
 )
 
-fault("run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16", "INTERRUPT-18"])(
-    ignoring("checkpoint", *RUN_STARTS)
-)
-fault("streamed-run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16", "INTERRUPT-18"])(
-    ignoring("checkpoint", "run_stream")
-)
+fault(
+    "run-ignores-its-checkpoint",
+    breaks=["INTERRUPT-31", "STREAM-23", "RUN-CONTROL-16", "INTERRUPT-18"],
+)(ignoring("checkpoint", *RUN_STARTS))
+fault(
+    "streamed-run-ignores-its-checkpoint", breaks=["STREAM-23", "RUN-CONTROL-16", "INTERRUPT-18"]
+)(ignoring("checkpoint", "run_stream"))
 
 
 @fault("checkpoint-counts-for-the-first-run-that-names-it", breaks="RUN-CONTROL-16")
@@ -300,7 +301,10 @@ def counts_for_the_first_run(broken: FaultyDeployment) -> None:
         return run
 
 
-@fault("run-starts-before-its-checkpoint", breaks="RUN-CONTROL-16 NESTED-12")
+@fault(
+    "run-starts-before-its-checkpoint",
+    breaks="INTERRUPT-31 RUN-28 STREAM-23 RUN-CONTROL-16 NESTED-12",
+)
 def run_starts_before_its_checkpoint(broken: FaultyDeployment) -> None:
     @broken.wire.before(*RUN_STARTS, when=having("checkpoint"))
     def earlier(request: WireRequest) -> None:

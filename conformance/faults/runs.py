@@ -101,7 +101,7 @@ def starting(change: Callable[[Any], Any]) -> Apply:
 
 fault(
     "run-forgets-the-oldest-state",
-    breaks=("COPY-17 HISTORY-03 PREPOP-17 RUN-09 RUN-CONTROL-16 SEQ-04 SEQ-06"),
+    breaks=("INTERRUPT-31 COPY-17 HISTORY-03 PREPOP-17 RUN-09 RUN-CONTROL-16 SEQ-04 SEQ-06"),
 )(starting(lambda states: states[1:] or states))
 fault("run-keeps-ten-states", breaks=["HISTORY-03", "RUN-09"])(
     starting(lambda states: states[-10:])
@@ -118,7 +118,8 @@ fault(
         "COPY-17 RUN-08 INTERRUPT-05 INTERRUPT-06 INTERRUPT-07 INTERRUPT-11 INTERRUPT-12 "
         "INTERRUPT-15 MULTITASK-03 MULTITASK-06 MULTITASK-07 NESTED-06 NESTED-09 "
         "RUN-CONTROL-16 SEQ-10 INTERRUPT-16 INTERRUPT-17 INTERRUPT-18 MULTITASK-10 "
-        "MULTITASK-11 RUN-15 RUN-16 RUN-17 INTERRUPT-27 NESTED-11 NESTED-12 THREAD-STREAM-28"
+        "MULTITASK-11 RUN-15 RUN-16 RUN-17 INTERRUPT-27 NESTED-11 NESTED-12 THREAD-STREAM-28 "
+        "INTERRUPT-31"
     ),
 )
 def run_starts_from_nothing(broken: FaultyDeployment) -> None:
@@ -148,7 +149,7 @@ def taking_input(change: Callable[[dict[str, Any]], Any]) -> Apply:
 
 fault(
     "run-drops-its-input",
-    breaks=["RUN-08", "NESTED-02", "RUN-CONTROL-16", "RUN-15", "RUN-16", "RUN-17"],
+    breaks="RUN-08 NESTED-02 RUN-CONTROL-16 RUN-15 RUN-16 RUN-17 RUN-29",
 )(taking_input(lambda _given: {}))
 fault("run-takes-its-input-for-an-answer", breaks=["RUN-08", "RUN-15", "RUN-16", "RUN-17"])(
     taking_input(

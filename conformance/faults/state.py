@@ -60,7 +60,7 @@ fault("unfinished-state-shows-no-values", breaks=["STATE-01"])(
 fault(
     "unfinished-state-shows-the-oldest-values",
     breaks=(
-        "STATE-01 STATE-10 INTERRUPT-13 INTERRUPT-14 RUN-CONTROL-16 CONDITION-04 "
+        "RUN-29 STATE-01 STATE-10 INTERRUPT-13 INTERRUPT-14 RUN-CONTROL-16 CONDITION-04 "
         "CHECKPOINT-13 CHECKPOINT-POST-04 INTERRUPT-20 PREPOP-27"
     ),
 )(
@@ -153,7 +153,7 @@ fault("parent-checkpoint-id-of-the-state-is-its-own", breaks=["STATE-07", "STATE
 
 @fault(
     "parents-skip-one",
-    breaks=["HISTORY-09", "STATE-05", "STATE-UPDATE-04", "STATE-UPDATE-08", "SEQ-05"],
+    breaks="HISTORY-09 STATE-05 STATE-UPDATE-04 STATE-UPDATE-08 SEQ-05 RUN-28",
 )
 def parents_skip_one(broken: FaultyDeployment) -> None:
     @broken.override(Views.state_view)
@@ -222,7 +222,7 @@ fault("source-of-a-run-is-run", breaks="STATE-16 SEQ-07 CONDITION-04 CONDITION-0
 @fault(
     "unfinished-state-is-the-one-before",
     breaks=(
-        "STATE-01 STATE-10 STATE-19 PREPOP-27 INTERRUPT-02 "
+        "INTERRUPT-31 RUN-29 STATE-01 STATE-10 STATE-19 PREPOP-27 INTERRUPT-02 "
         "INTERRUPT-13 INTERRUPT-14 INTERRUPT-20 INTERRUPT-21 NESTED-01 NESTED-02 "
         "RUN-CONTROL-16 CONDITION-01 CONDITION-02 CONDITION-04"
     ),
@@ -240,7 +240,7 @@ def unfinished_state_lags(broken: FaultyDeployment) -> None:
 @fault(
     "state-is-shown-as-first-asked-for",
     breaks=(
-        "RUN-08 STATE-UPDATE-03 STATE-UPDATE-06 STATE-UPDATE-15 CONCURRENT-08 "
+        "CONDITION-02 RUN-08 STATE-UPDATE-03 STATE-UPDATE-06 STATE-UPDATE-15 CONCURRENT-08 "
         "INTERRUPT-12 STATE-UPDATE-20 INTERRUPT-15 MULTITASK-06 MULTITASK-07 "
         "RUN-CONTROL-16 SEQ-07 SEQ-10 SEQ-11 INTERRUPT-02 INTERRUPT-05 INTERRUPT-16 "
         "INTERRUPT-17 MULTITASK-11 RUN-15 RUN-16 RUN-17 INTERRUPT-27 NESTED-11 "

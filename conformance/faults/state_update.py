@@ -243,7 +243,7 @@ def _at_another(position: int, change: When = _forks) -> Apply:
 
 fault(
     "fork-hangs-on-the-newest-state",
-    breaks=["ERROR-ANY-08", "STATE-UPDATE-08", "STATE-UPDATE-09", "SEQ-05", "SEQ-10"],
+    breaks="ERROR-ANY-08 STATE-UPDATE-08 STATE-UPDATE-09 STATE-UPDATE-24 SEQ-05 SEQ-10",
 )(
     _request_becomes(
         lambda body: {name: each for name, each in body.items() if name != "checkpoint"},
@@ -280,7 +280,7 @@ fault(
     "state-follows-the-longest-branch",
     breaks=(
         "STATE-UPDATE-10 STATE-UPDATE-15 NESTED-02 RUN-CONTROL-16 SEQ-07 SEQ-10 "
-        "INTERRUPT-18 CONDITION-04"
+        "INTERRUPT-18 CONDITION-04 CONDITION-02 INTERRUPT-31"
     ),
 )
 def state_follows_the_longest_branch(broken: FaultyDeployment) -> None:
@@ -445,7 +445,7 @@ def update_of_a_copy_has_no_parent(broken: FaultyDeployment) -> None:
     )(broken)
 
 
-fault("fork-has-what-is-next-in-the-newest-state", breaks=["STATE-UPDATE-06"])(
+fault("fork-has-what-is-next-in-the-newest-state", breaks="STATE-UPDATE-06 STATE-UPDATE-24")(
     afterwards(
         lambda before, now: with_latest(now, tasks=before.latest.tasks if before.latest else ()),
         UPDATE,

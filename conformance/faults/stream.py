@@ -108,7 +108,7 @@ def _of_the_last_message(events: list[Event]) -> list[Event]:
     return [cut(event) for event in events]
 
 
-fault("values-hold-only-what-is-new", breaks="STREAM-03 MULTITASK-15")(
+fault("values-hold-only-what-is-new", breaks="STREAM-03 STREAM-23 MULTITASK-15")(
     streaming("run_stream", to=_of_the_last_message, when=_mode("values"))
 )
 

@@ -32,7 +32,7 @@ from conformance.checks.shown_interrupts import interrupts_by_key, interrupts_in
 from conformance.checks.views import (
     Thread,
     checkpoint_id_of,
-    checkpoint_to_send,
+    checkpoint_named,
     has_data,
     id_of,
     parent_id_of,
@@ -82,7 +82,7 @@ def test_a_thread_shows_no_interrupts_of_a_branch_that_was_left(
 ) -> None:
     thread = make("asking", given, given_runs).thread
     oldest = states_of(given, thread)[-1]
-    _answer_by_an_update(Maker(given, given_runs), thread, checkpoint=checkpoint_to_send(oldest))
+    _answer_by_an_update(Maker(given, given_runs), thread, checkpoint=checkpoint_named(oldest))
     _judge_thread(_assert_interrupts_agree, given, threads, thread)
 
 

@@ -19,7 +19,7 @@ from conformance.checks.expect import (
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.runs import LONG_S, NOT_ENDED, Runs, message_contents, run_of
-from conformance.checks.views import Thread, checkpoint_id_of, checkpoint_to_send, id_of
+from conformance.checks.views import Thread, checkpoint_id_of, checkpoint_named, id_of
 from conformance.contract.api_constants import DEFAULT_LIST_OF_RUNS
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer, ThreadsClient
@@ -245,7 +245,7 @@ def test_several_runs_may_start_from_one_checkpoint(
     thread = given.empty()
     given_runs.run_to_end(thread, "slow", "first", seconds=0)
     earlier = given.state(thread)
-    checkpoint = checkpoint_to_send(earlier)
+    checkpoint = checkpoint_named(earlier)
     # A message that is edited twice: both times the run begins before the message.
     for text in ("second", "third"):
         runs.run_to_end(thread, "slow", text, seconds=0, checkpoint=checkpoint)

@@ -41,6 +41,7 @@ from conformance.checks.views import (
     State,
     Thread,
     checkpoint_id_of,
+    checkpoint_named,
     checkpoint_to_send,
     id_of,
     items_of_followed_list,
@@ -220,8 +221,11 @@ def test_a_fork_without_as_node_is_as_an_update_of_a_thread_that_ends_there(
     update = {name: each for name, each in numbered(graph.append, 2).items() if name != "as_node"}
     given.update_state(shorter, **update)
     names = given.state(shorter).get("next")
-    threads.update_state(longer, **update, checkpoint=checkpoint_to_send(older))
-    _assert_next(given.state(longer), names, "next after an update without as_node in a fork")
+    act = partial(threads.update_state, longer, **update, checkpoint=checkpoint_named(older))
+    fork, state = _only_new_state(given, longer, act), given.state(longer)
+    if checkpoint_id_of(state) != fork:
+        raise Blocked("the state of the thread is not that of the fork", by="STATE-UPDATE-10")
+    _assert_next(state, names, "next after an update without as_node in a fork")
 
 
 @requires("STATE-UPDATE-07")

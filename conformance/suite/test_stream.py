@@ -20,7 +20,7 @@ from conformance.checks.events import (
 from conformance.checks.expect import assert_equal, assert_is, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import NOT_ENDED, Run, Runs, message_contents
-from conformance.checks.views import Thread, checkpoint_to_send, id_of, messages_of
+from conformance.checks.views import Thread, checkpoint_named, id_of, messages_of
 from conformance.deployment.client import Answer
 from conformance.deployment.wire.stream_reading import is_event_stream
 from conformance.json_differences import same_json
@@ -322,13 +322,15 @@ def test_a_stream_from_a_checkpoint_shows_its_branch_alone(
     given_runs.run_to_end(thread, "slow", "first", seconds=0)
     history = given.history(thread)
     middle = newest_with_a_node_next(history)
+    if message_contents(middle) == message_contents(history.states[0]):
+        raise Blocked("the history shows the same messages before the last node and after it")
     given_runs.run_to_end(thread, "slow", "second", seconds=0)
     # Each time the newest state of the thread is that of another branch.
     for state, body, elsewhere in (
         (history.states[0], runs.body("slow", "third", seconds=0), "second"),
         (middle, runs.without_input("slow"), "third"),
     ):
-        more = {"stream_mode": ["values"], "checkpoint": checkpoint_to_send(state)}
+        more = {"stream_mode": ["values"], "checkpoint": checkpoint_named(state)}
         values = data_of(runs.events_of(thread, {**body, **more}), "values")
         require_some(values, "the stream holds no values", "STREAM-04")
         begun = message_contents(state)
