@@ -48,12 +48,12 @@ def _interrupts(change: Callable[[Json], Json]) -> Apply:
 
 fault(
     "interrupts-of-threads-are-never-shown",
-    breaks="INTERRUPT-01 INTERRUPT-04 NESTED-01 CONDITION-02 CONDITION-03",
+    breaks="INTERRUPT-01 INTERRUPT-04 NESTED-01 CONDITION-03",
 )(_interrupts(lambda _: {}))
 
 fault(
     "interrupts-of-threads-have-no-value",
-    breaks="INTERRUPT-01 INTERRUPT-04 CONDITION-02 CONDITION-03",
+    breaks="INTERRUPT-01 INTERRUPT-04 CONDITION-03",
 )(
     _interrupts(
         lambda shown: {
@@ -65,7 +65,7 @@ fault(
 
 fault(
     "task-that-asked-shows-nothing",
-    breaks="INTERRUPT-02 INTERRUPT-03 NESTED-01 CONDITION-02 CONDITION-04",
+    breaks="INTERRUPT-02 INTERRUPT-03 NESTED-01 CONDITION-04",
 )(
     change_answer(
         "state",

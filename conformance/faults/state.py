@@ -108,7 +108,7 @@ fault(
 )(_unfinished(lambda state: {**state, "next": state["next"][0]}))
 fault(
     "state-shows-no-tasks",
-    breaks=("STATE-03 INTERRUPT-02 INTERRUPT-03 NESTED-01 NESTED-02 NESTED-03 CONDITION-02"),
+    breaks=("STATE-03 INTERRUPT-02 INTERRUPT-03 NESTED-01 NESTED-02 NESTED-03"),
 )(_state(lambda state: without(state, "tasks")))
 fault("tasks-without-name", breaks="STATE-03 STATE-10 INTERRUPT-02 CONDITION-04")(
     _state(
@@ -224,7 +224,7 @@ fault("source-of-a-run-is-run", breaks="STATE-16 SEQ-07 CONDITION-04 CONDITION-0
     breaks=(
         "INTERRUPT-31 RUN-29 STATE-01 STATE-10 STATE-19 PREPOP-27 INTERRUPT-02 "
         "INTERRUPT-13 INTERRUPT-14 INTERRUPT-20 INTERRUPT-21 NESTED-01 NESTED-02 "
-        "RUN-CONTROL-16 CONDITION-01 CONDITION-02 CONDITION-04"
+        "RUN-CONTROL-16 CONDITION-01 CONDITION-04"
     ),
 )
 def unfinished_state_lags(broken: FaultyDeployment) -> None:

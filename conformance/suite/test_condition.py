@@ -73,7 +73,8 @@ def test_a_thread_shows_the_values_of_its_state(
 def test_a_thread_shows_the_interrupts_of_its_state(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, condition: str
 ) -> None:
-    _judge(_assert_interrupts_agree, given, threads, given_runs, condition)
+    thread = make(condition, given, given_runs).thread
+    _judge_interrupts(given, threads, given_runs, thread)
 
 
 @requires("CONDITION-02")
@@ -83,7 +84,7 @@ def test_a_thread_shows_no_interrupts_of_a_branch_that_was_left(
     thread = make("asking", given, given_runs).thread
     oldest = states_of(given, thread)[-1]
     _answer_by_an_update(Maker(given, given_runs), thread, checkpoint=checkpoint_named(oldest))
-    _judge_thread(_assert_interrupts_agree, given, threads, thread)
+    _judge_interrupts(given, threads, given_runs, thread)
 
 
 @requires("CONDITION-03")
@@ -403,10 +404,25 @@ def _judge_thread(rule: Rule, given: ThreadsApi, threads: ThreadsApi, thread: Th
         raise
 
 
-def _require_on_a_plain_thread(rule: Rule, given: ThreadsApi) -> None:
-    plain = thread_with_channels(given)
+def _judge_interrupts(given: ThreadsApi, threads: ThreadsApi, runs: Runs, thread: Thread) -> None:
+    """Judge that interrupts agree; `Blocked` if they do not on a thread that asks, either.
+
+    A thread that never asked is no measure: a deployment may show no interrupts of it at all.
+    """
     try:
-        rule(given, plain)
+        _assert_interrupts_agree(threads, thread)
+    except PromiseBroken:
+        _require(_assert_interrupts_agree, given, make("asking", given, runs).thread)
+        raise
+
+
+def _require_on_a_plain_thread(rule: Rule, given: ThreadsApi) -> None:
+    _require(rule, given, thread_with_channels(given))
+
+
+def _require(rule: Rule, given: ThreadsApi, thread: Thread) -> None:
+    try:
+        rule(given, thread)
     except PromiseBroken as broken:
         raise Blocked.because(broken) from None
 
