@@ -106,7 +106,7 @@ def checkpoints_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
                     answer.status, answer.body = 200, store.views.state_view(thread, each)
 
 
-@fault("unknown-checkpoint-id-is-looked-up-in-all-threads", breaks=["ISOLATE-05"])
+@fault("unknown-checkpoint-id-is-looked-up-in-all-threads", breaks=["ISOLATE-03", "ISOLATE-05"])
 def unknown_ids_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
     store = broken.store
 
@@ -119,6 +119,32 @@ def unknown_ids_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
                 for each in other.checkpoints:
                     if each.checkpoint_id == checkpoint_id:
                         return each
+            raise
+
+
+@fault(
+    "checkpoints-of-copies-are-looked-up-with-those-of-their-source", breaks="ISOLATE-03 ISOLATE-05"
+)
+def copies_are_looked_up_with_their_source(broken: FaultyDeployment) -> None:
+    # As where the copies of a thread and the thread itself keep their states in one place.
+    store = broken.store
+
+    def first(thread: Any) -> list[str]:
+        return [each.checkpoint_id for each in thread.checkpoints[:1]]
+
+    @broken.override(States.state)
+    def state(right: Any, thread_id: str, checkpoint: Any = None, **options: Any) -> Json:
+        try:
+            return right(thread_id, checkpoint, **options)
+        except NotFoundError:
+            thread, wanted = (
+                stored_thread(broken, thread_id),
+                (checkpoint or {}).get("checkpoint_id"),
+            )
+            for other in store.records.threads_by_id.values():
+                found = [each for each in other.checkpoints if each.checkpoint_id == wanted]
+                if thread is not None and found and first(thread) == first(other):
+                    return store.views.state_view(thread, found[0])
             raise
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from conformance.checks.api import ThreadsApi
+from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import (
     assert_equal,
     assert_no_server_error,
@@ -19,6 +20,7 @@ from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
+from conformance.model.json_differences import same_json
 from conformance.safe_text import excerpt
 
 #: A text in the messages of the other thread and nowhere else.
@@ -99,6 +101,37 @@ def test_anothers_checkpoint_is_not_readable(
     newest = checkpoint_id_of(given.state(other))
     answer = client.state_at_checkpoint(id_of(thread), newest)
     assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param("get", marks=requires("ISOLATE-05")),
+        pytest.param("post", marks=requires("ISOLATE-03")),
+    ],
+)
+def test_later_states_of_a_source_or_copy_are_not_readable(
+    given: ThreadsApi, client: ThreadsClient, method: str
+) -> None:
+    source = given.with_state()
+    copy = given.copy(source)
+    common = given.state(copy).get("values")
+    for number, each in enumerate((source, copy), start=7):
+        given.run(each, number)
+    for one, other in ((source, copy), (copy, source)):
+        later = given.state(other)
+        require_some([not same_json(later["values"], common)], "a run changes no values")
+        checkpoint_id = checkpoint_id_of(later)
+        if method == "get":
+            given.state_at(other, checkpoint_id)
+            answer = client.state_at_checkpoint(id_of(one), checkpoint_id)
+        else:
+            body = {"checkpoint": {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}}
+            given.ensure_success(client.post_state_at_checkpoint(id_of(other), body), other)
+            answer = client.post_state_at_checkpoint(id_of(one), body)
+        shown = answer.body.get("values") if isinstance(answer.body, dict) else None
+        what = "not the values of the other thread, made after the copy"
+        assert_that(not same_json(shown, later["values"]), what, excerpt(answer.text, 300))
 
 
 @requires("ISOLATE-06")
