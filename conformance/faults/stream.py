@@ -339,6 +339,16 @@ fault("stream-is-resumed-one-event-too-late", breaks=["STREAM-12", "STREAM-13"])
     lambda broken: _moved(broken, 1)
 )
 
+
+@fault("resumed-stream-begins-with-its-run-again", breaks=["STREAM-24"])
+def resumed_stream_begins_again(broken: FaultyDeployment) -> None:
+    @broken.wire.after("run_join_stream", when=lambda request: _last_event(request).isdigit())
+    def begin(request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            told = {"run_id": run_id_in(request), "attempt": 1}
+            answer.raw = encode_events([("0", "metadata", told), *events_in(answer.raw)])
+
+
 # Several modes: the reference numbers events, so that an id is a position
 
 

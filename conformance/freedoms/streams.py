@@ -151,6 +151,22 @@ def streams_that_have_ended_are_joined_in_vain(altered: Altered) -> None:
         return WireAnswer(200, b"", [(b"content-type", b"text/event-stream")])
 
 
+@freedom(
+    "resumed-streams-tell-of-their-run-again",
+    allowed_by="The SDK prints a stream that begins with its run; no source says whether one that "
+    "is resumed begins so too.",
+    profile="full",
+)
+def resumed_streams_tell_of_their_run_again(altered: Altered) -> None:
+    def after_an_event(request: WireRequest) -> bool:
+        return dict(request.headers).get(b"last-event-id", b"-1") != b"-1"
+
+    @altered.wire.after("run_join_stream", when=after_an_event, status=200)
+    def tell(request: WireRequest, answer: WireAnswer) -> None:
+        told = {"run_id": run_id_in(request), "attempt": 1}
+        answer.raw = encode_events([("", "metadata", told), *events_in(answer.raw)])
+
+
 freedom(
     "streams-end-with-an-end-event",
     allowed_by="The linked pages print an event end; no source says what events there are beside "

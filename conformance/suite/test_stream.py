@@ -200,6 +200,23 @@ def test_a_stream_of_several_modes_is_resumed_after_each_event(
             assert_is(_named_data(_of_several_modes(rest)), _named_data(expected), what)
 
 
+@requires("STREAM-24")
+def test_a_resumed_stream_does_not_repeat_the_last_event(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread = given.empty()
+    members = {"stream_resumable": True, "metadata": given.client.tag}
+    first = given_runs.events(thread, "slow", seconds=0, **members)
+    ids = [each.id for each in first if each.id is not None]
+    require_some(ids, "the events of the stream have no ids")
+    if ids.count(ids[0]) > 1:
+        raise Blocked(f"two events share an id: {ids}", by="STREAM-14")
+    rest = runs.join_stream(given_runs.only_run(thread), ids[0])
+    require_some(rest, "the stream that is resumed has no events", "STREAM-13")
+    repeated = [each.name for each in rest if each.id == ids[0]]
+    assert_is(repeated, [], f"the events under the id {ids[0]}, which was received")
+
+
 @requires("STREAM-14")
 def test_events_have_ids_of_their_own(given: ThreadsApi, given_runs: Runs) -> None:
     _, events = _resumable_in_several_modes(given, given_runs)
