@@ -240,6 +240,15 @@ fault("since-leaves-out-the-next-event", breaks=["THREAD-STREAM-26"])(
 )
 
 
+@fault("since-0-replays-from-the-second-event-on", breaks=["THREAD-STREAM-26"])
+def since_0_replays_from_the_second(broken: FaultyDeployment) -> None:
+    # As where events are counted from 0 inside, and from 1 outside.
+    @broken.override(ThreadProtocol.position)
+    def position(right: Any, thread_id: str, since: int | None) -> int:
+        at: int = right(thread_id, since)
+        return max(at, 1) if since == 0 else at
+
+
 @fault("replayed-events-are-of-values-alone", breaks=["THREAD-STREAM-26"])
 def replayed_are_of_values_alone(broken: FaultyDeployment) -> None:
     _selecting(

@@ -274,6 +274,26 @@ fault("lifecycle-tells-of-no-starts", breaks=["THREAD-STREAM-06"])(
         )
     )
 )
+
+
+def _telling_no_end(status: str) -> Apply:
+    """Tell those who follow a thread of no end of runs that end with that status."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(ThreadStreams.add_end)
+        def add_end(right: Any, thread_id: str, run: Run) -> None:
+            if run.status != status:
+                right(thread_id, run)
+
+    return apply
+
+
+fault("lifecycle-tells-of-no-end-by-an-interrupt", breaks=["THREAD-STREAM-06"])(
+    _telling_no_end("interrupted")
+)
+fault("lifecycle-tells-of-no-end-by-an-error", breaks=["THREAD-STREAM-06"])(
+    _telling_no_end("error")
+)
 fault("lifecycle-has-the-events-of-runs", breaks=["THREAD-STREAM-06"])(
     _in_modes(
         lambda event, modes, right: right or ("lifecycle" in modes and "run_modes" in event.modes)
@@ -325,6 +345,17 @@ def state_updates_are_told_until_a_run(broken: FaultyDeployment) -> None:
     def add_state(right: Any, thread_id: str) -> None:
         if not broken.store.records.threads_by_id[thread_id].runs:
             right(thread_id)
+
+
+@fault("state-updates-at-a-checkpoint-are-told-as-events-of-runs", breaks=["THREAD-STREAM-07"])
+def forks_are_told_as_events_of_runs(broken: FaultyDeployment) -> None:
+    @broken.override(ThreadStreams.add_state)
+    def add_state(right: Any, thread_id: str) -> None:
+        checkpoints = broken.store.records.threads_by_id[thread_id].checkpoints
+        if len(checkpoints) < 2 or checkpoints[-1].parent_id == checkpoints[-2].checkpoint_id:
+            right(thread_id)
+        else:
+            broken.store.thread_streams.add(thread_id, ("run_modes",), "state_update", {})
 
 
 fault("stream-of-a-thread-has-the-first-of-its-modes", breaks=["THREAD-STREAM-08"])(

@@ -29,7 +29,7 @@ from conformance.checks.thread_streams import (
     named_data,
     of_modes,
 )
-from conformance.checks.views import id_of
+from conformance.checks.views import checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.wire.stream_reading import Reader, always_enough, is_event_stream
 from conformance.json_differences import same_json
@@ -193,6 +193,56 @@ def test_lifecycle_tells_of_starts_and_ends_alone(
     assert_is(named_data(of_modes(events, COMPARED_MODES)), [], "the events of the runs' own modes")
     names = [each.name for each in events[before:]]
     assert_that(len(names) >= 2 * _SOME_RUNS, f"start and end of {_SOME_RUNS} runs", names)
+
+
+@requires("THREAD-STREAM-06")
+def test_lifecycle_tells_of_the_end_of_each_run(
+    given: ThreadsApi, given_runs: Runs, streams: ThreadStreams
+) -> None:
+    thread = given.empty()
+
+    def cancelled() -> None:
+        run = given_runs.start_long(thread)
+        given_runs.cancel(run, "interrupt")
+
+    ways: dict[str, Callable[[], object]] = {
+        "failed": lambda: given_runs.run_to_end(thread, "failing"),
+        "asks": lambda: given_runs.run_to_end(thread, "interrupter"),
+        "was cancelled": cancelled,
+    }
+    with streams.joined_with_event(
+        thread, lambda: given_runs.run_to_end(thread, "agent"), stream_modes="lifecycle"
+    ) as joined:
+        _wait_for_two_events_of_a_run(streams, joined, 0)
+        for way, run in ways.items():
+            before = len(joined.events)
+            run()
+            names = _wait_for_two_events_of_a_run(streams, joined, before)
+            assert_that(len(names) >= 2, f"start and end of a run that {way}", names)
+
+
+def _wait_for_two_events_of_a_run(
+    streams: ThreadStreams, joined: Joined, before: int
+) -> Sequence[str]:
+    """Return the names of the events after the first `before`, once there are two."""
+    events = streams.wait(joined, _more_than(before + 1))
+    return [each.name for each in events[before:]]
+
+
+@requires("THREAD-STREAM-07")
+def test_state_update_tells_of_an_update_at_a_checkpoint(
+    given: ThreadsApi, streams: ThreadStreams
+) -> None:
+    thread = given.with_state()
+    checkpoint = {"checkpoint_id": checkpoint_id_of(given.state(thread)), "checkpoint_ns": ""}
+    numbers = count(5)
+    with streams.joined_with_event(
+        thread, lambda: given.append(thread, next(numbers)), stream_modes="state_update"
+    ) as joined:
+        before = len(joined.events)
+        given.append(thread, next(numbers), checkpoint=checkpoint)
+        events = streams.wait(joined, _more_than(before))
+    assert_that(len(events) > before, "an event of an update at an older checkpoint", "none")
 
 
 @requires("THREAD-STREAM-07")
