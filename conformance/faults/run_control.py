@@ -86,6 +86,32 @@ def list_of_runs_filtered_late(broken: FaultyDeployment) -> None:
         return [run for run in found if status in (None, run["status"])]
 
 
+def _listing_by_status(listed: Callable[[Json, str], bool]) -> Apply:
+    """Leave out of a list by status the runs for which `listed(run, status)` is false."""
+    return change_answer(
+        "run_list",
+        to=lambda request, runs: [each for each in runs if listed(each, request.query["status"])],
+        when=lambda request: "status" in request.query,
+    )
+
+
+fault("list-by-status-knows-runs-that-have-ended-alone", breaks=["RUN-CONTROL-03"])(
+    _listing_by_status(lambda run, _: run["status"] not in ("pending", "running"))
+)
+fault("list-by-status-takes-a-cancelled-run-for-no-interrupted-one", breaks=["RUN-CONTROL-03"])(
+    _listing_by_status(lambda run, status: status != "interrupted" or not run.get("cancel_reason"))
+)
+
+
+@fault("list-by-running-has-the-runs-that-wait", breaks=["RUN-CONTROL-03"])
+def list_by_running_has_those_that_wait(broken: FaultyDeployment) -> None:
+    @broken.override(Runs.list_runs)
+    def list_runs(right: Any, thread_id: str, *, status: Any = None, **page: Any) -> Any:
+        if status != "running":
+            return right(thread_id, status=status, **page)
+        return [each for each in right(thread_id) if each["status"] in ("pending", "running")]
+
+
 @fault("list-of-runs-counts-its-offset-from-one", breaks=["RUN-CONTROL-04"])
 def list_of_runs_off_by_one(broken: FaultyDeployment) -> None:
     @broken.wire.before("run_list", when=lambda request: request.query.get("offset", "0") != "0")

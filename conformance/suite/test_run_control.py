@@ -73,6 +73,30 @@ def test_runs_are_listed_by_status(
     assert_equal(runs.list_runs(thread, status="timeout"), [], "the runs with status timeout")
 
 
+@requires("RUN-CONTROL-03")
+def test_runs_under_way_waiting_and_cancelled_are_listed_by_status(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    thread = given.empty()
+    first = given_runs.start_long(thread)
+    second = given_runs.enqueue_behind(thread, "agent")
+    for status, run in (("running", first), ("pending", second)):
+        listed = [each.get("run_id") for each in runs.list_runs(thread, status=status)]
+        if (shown := given_runs.status(run)) != status:
+            raise Blocked(f"a run that was {status} is {shown} meanwhile")
+        assert_equal(listed, [run.run_id], f"the runs with status {status}")
+    for run in (second, first):
+        given_runs.cancel(run, "interrupt", wait=False)
+    by_status: dict[str, list[str]] = {}
+    for run in (second, first):
+        if (shown := given_runs.status_once_ended_or_deleted(run)) in NOT_ENDED:
+            raise Blocked(f"a run that was cancelled is {shown}", by="CANCEL-01")
+        by_status.setdefault(str(shown), []).append(run.run_id)
+    for status, ids in by_status.items():
+        listed = [str(each.get("run_id")) for each in runs.list_runs(thread, status=status)]
+        assert_equal(sorted(listed), sorted(ids), f"the runs with status {status}")
+
+
 @requires("RUN-CONTROL-04")
 def test_runs_are_listed_in_pages(given: ThreadsApi, given_runs: Runs, runs: Runs) -> None:
     thread = given.empty()
