@@ -297,3 +297,27 @@ def _enqueuing(strategy: str) -> Apply:
 fault("reject-sees-runs-under-way-only", breaks="MULTITASK-13")(_enqueuing("reject"))
 fault("interrupt-waits-for-a-delayed-run", breaks="MULTITASK-14")(_enqueuing("interrupt"))
 fault("rollback-waits-for-a-delayed-run", breaks="MULTITASK-14")(_enqueuing("rollback"))
+
+# Threads that are not busy
+
+
+def _rejecting_where(is_taken_for_busy: Callable[[Thread], bool]) -> Apply:
+    """Refuse runs with the strategy reject on threads that are taken for busy."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.before(*RUN_STARTS, when=_REJECTING)
+        def reject(request: WireRequest) -> WireAnswer | None:
+            thread = stored_thread(broken, request.thread_id)
+            if thread is None or not is_taken_for_busy(thread):
+                return None
+            return json_answer(409, {"detail": "the thread is busy"})
+
+    return apply
+
+
+fault("reject-takes-a-thread-with-a-node-next-for-busy", breaks="MULTITASK-16")(
+    _rejecting_where(lambda thread: thread.latest is not None and bool(thread.latest.next))
+)
+fault("reject-takes-a-thread-in-error-for-busy", breaks="MULTITASK-16")(
+    _rejecting_where(lambda thread: thread.status == "error")
+)

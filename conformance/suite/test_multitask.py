@@ -272,6 +272,25 @@ def test_an_enqueued_run_is_answered_with_its_own_output(
     assert_that("second" in answered, "the message of the second run in the answer", answered)
 
 
+@requires("MULTITASK-16")
+def test_reject_accepts_a_run_after_a_failure_and_beside_a_question(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    thread = given.empty()
+    given_runs.run_to_end(thread, "failing")
+    answering = {"command": {"resume": "yes"}}
+    for body in (
+        given_runs.body("interrupter"),
+        given_runs.without_input("interrupter", **answering),
+    ):
+        given.get_settled(thread)
+        answer = client.run_wait(id_of(thread), {**body, "multitask_strategy": "reject"})
+        if not answer.ok:
+            # Blocked if the run is refused without the strategy too.
+            given.ensure_success(client.run_wait(id_of(thread), body), thread)
+        threads.ensure_success(answer, thread)
+
+
 def _assert_partial_before_second(given: ThreadsApi, given_runs: Runs, thread: Thread) -> None:
     """Assert that a slow run wrote fewer messages than a whole one before the message "second".
 
