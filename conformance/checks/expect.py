@@ -9,8 +9,10 @@ from typing import Any
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import (
     masked_states,
+    parent_ids,
     published_members,
     published_state,
+    require_some,
     shows_its_state,
 )
 from conformance.checks.comparison_count import count_comparison, count_judgement
@@ -102,6 +104,15 @@ def require_identical_history(copy: History, source: History) -> None:
         assert_identical_history(copy, source)
     except PromiseBroken as broken:
         raise Blocked(str(broken), by="COPY-03") from None
+
+
+def assert_parents_in_history(history: History) -> None:
+    """Assert that the parents that the states of a history name are in it; `Blocked` if none do."""
+    known = set(history.checkpoint_ids())
+    parents = [parent for state in history for parent in sorted(parent_ids(state))]
+    require_some(parents, "no state of the history names its parent")
+    for parent in parents:
+        assert_that(parent in known, "a parent that is in the history", parent)
 
 
 def kept_metadata(thread: Thread, sent: dict[str, Any]) -> Any:

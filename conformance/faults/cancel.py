@@ -18,9 +18,10 @@ from conformance.faults.kit.runs import (
     runs_on,
     where,
 )
+from conformance.faults.kit.state import stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Checkpoint, Run, Thread
-from conformance.model.executor import Executor
+from conformance.model.executor import Advance, Executor
 from conformance.model.runs import Runs
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest, json_answer
 
@@ -262,6 +263,55 @@ def _ids_in(request: WireRequest) -> list[Any]:
 fault("every-run-of-the-thread-is-cancelled", breaks=["CANCEL-09"])(
     _with_ids(lambda broken, thread_id, _: [run.run_id for run in runs_on(broken.store, thread_id)])
 )
+
+# Runs after a run that was cancelled
+
+
+@fault("run-after-a-cancelled-run-takes-the-next-step-of-that-run-first", breaks=["CANCEL-20"])
+def next_run_goes_on_with_the_cancelled_one(broken: FaultyDeployment) -> None:
+    store = broken.store
+
+    @broken.override(Executor.start)
+    def start(right: Any, thread: Thread, run: Run) -> Advance:
+        ids = [each.run_id for each in thread.runs]
+        before = thread.runs[: ids.index(run.run_id)][-1:] if run.run_id in ids else ()
+        here = thread.latest
+        for each in before:
+            # Not of runs that a newer one superseded: MULTITASK-05 and -09 judge these.
+            if here is not None and here.tasks and each.cancel_reason == "cancelled on request":
+                graph = store.assistants.graphs[each.graph_id]
+                step = store.executor.steps.execute_superstep(
+                    graph, here, None, {"run_id": each.run_id}
+                )
+                thread = store.records.with_replaced(thread, step.here)
+                if step.made is not None:
+                    thread = store.records.with_checkpoint(thread, step.made)
+        advance: Advance = right(thread, run)
+        return advance
+
+
+@fault("run-after-a-rollback-has-the-input-that-is-gone-as-its-parent", breaks=["CANCEL-21"])
+def run_after_a_rollback_has_a_parent(broken: FaultyDeployment) -> None:
+    gone: dict[str, str] = {}
+
+    def note(broken: FaultyDeployment, before: Thread, run: Run) -> Thread:
+        now = broken.store.records.thread(before.thread_id)
+        made = [each.checkpoint_id for each in before.checkpoints if made_by(run, each)]
+        if made and not now.checkpoints:
+            gone[now.thread_id] = made[0]
+        return now
+
+    cancelling("rollback", note)(broken)
+
+    @broken.override(Executor.start)
+    def start(right: Any, thread: Thread, run: Run) -> Advance:
+        advance: Advance = right(thread, run)
+        now, parent = stored_thread(broken, thread.thread_id), gone.pop(thread.thread_id, None)
+        if now is not None and parent is not None and now.checkpoints:
+            first = replace(now.checkpoints[0], parent_id=parent)
+            broken.store.records.keep(replace(now, checkpoints=(first, *now.checkpoints[1:])))
+        return advance
+
 
 # Parameters that are left out
 

@@ -12,8 +12,13 @@ from conformance.checks.comparable_members import (
     lasting_members,
     require_some,
 )
-from conformance.checks.expect import assert_equal, assert_refused, assert_that
-from conformance.checks.outcomes import Blocked, NotRun, requires
+from conformance.checks.expect import (
+    assert_equal,
+    assert_parents_in_history,
+    assert_refused,
+    assert_that,
+)
+from conformance.checks.outcomes import Blocked, NotRun, PromiseBroken, requires
 from conformance.checks.runs import LONG_S, NOT_ENDED, Run, Runs, message_contents
 from conformance.checks.views import Thread, id_of
 from conformance.deployment.client import ThreadsClient
@@ -291,6 +296,50 @@ def test_a_thread_runs_again_after_a_cancellation(
     said = message_contents(state)
     ran = "once more" in said[:-1] and not state.get("next")
     assert_that(ran, "a state with what the next run made", f"a run that is {status}: {said}")
+
+
+@requires("CANCEL-20")
+def test_the_next_run_does_nothing_of_a_cancelled_run(
+    given: ThreadsApi, given_runs: Runs, runs: Runs
+) -> None:
+    plain, thread = given.empty(), given.empty()
+    given_runs.run_to_end(plain, "slow", "once more", seconds=0)
+    whole = message_contents(given.state(plain))
+    given_runs.cancel(given_runs.start_long(thread), "interrupt")
+    before = given.state(thread)
+    require_some(before.get("next") or [], "the cancelled run left no node next")
+    runs.run_to_end(thread, "slow", "once more", seconds=0)
+    said = message_contents(given.state(thread))
+    if "once more" not in said:
+        raise Blocked(f"the next run does not add its input: {said}", by="CANCEL-13")
+    assert_equal(said, [*message_contents(before), *whole], "the messages, oldest first")
+
+
+@requires("CANCEL-21")
+def test_the_parents_of_a_run_after_a_rollback_are_in_the_history(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs
+) -> None:
+    thread = given.empty()
+    run = given_runs.start_long(thread)
+    given_runs.cancel(run, "rollback")
+    if (status := given_runs.status_once_ended_or_deleted(run)) in NOT_ENDED:
+        raise Blocked(f"a run that was rolled back is {status}", by="CANCEL-04")
+    given_runs.run_to_end(thread, "slow", seconds=0)
+    try:
+        assert_parents_in_history(threads.history(thread))
+    except PromiseBroken:
+        _require_parents_without_rollback(given, given_runs)
+        raise
+
+
+def _require_parents_without_rollback(given: ThreadsApi, given_runs: Runs) -> None:
+    """Block the check if the parents of a single run are not in the history either."""
+    plain = given.empty()
+    given_runs.run_to_end(plain, "slow", seconds=0)
+    try:
+        assert_parents_in_history(given.history(plain))
+    except PromiseBroken as broken:
+        raise Blocked.because(broken) from None
 
 
 @requires("CANCEL-14")

@@ -4,11 +4,12 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import thread_with_channels
-from conformance.checks.comparable_members import parent_ids, require_some, shown_by_both
+from conformance.checks.comparable_members import require_some, shown_by_both
 from conformance.checks.expect import (
     assert_equal,
     assert_is,
     assert_page,
+    assert_parents_in_history,
     assert_refused,
     assert_that,
     assert_valid,
@@ -81,12 +82,7 @@ def test_an_update_comes_first(given: ThreadsApi, threads: ThreadsApi) -> None:
 def test_every_parent_is_in_the_history(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.long(12)
     given.run(made)
-    history = threads.history(made)
-    known = set(history.checkpoint_ids())
-    parents = [parent for state in history for parent in sorted(parent_ids(state))]
-    require_some(parents, "no state of the history names its parent")
-    for parent in parents:
-        assert_that(parent in known, "a parent that is in the history", parent)
+    assert_parents_in_history(threads.history(made))
 
 
 @requires("HISTORY-04")
