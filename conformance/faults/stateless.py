@@ -195,3 +195,26 @@ def unknown_assistant_is_the_first(broken: FaultyDeployment) -> None:
         body = request.members
         if _is_valid(body) and body["assistant_id"] not in broken.store.assistants.graphs:
             request.body = {**body, "assistant_id": "agent"}
+
+
+def _starting(which: Callable[[list[Json]], list[Json]]) -> Apply:
+    """Start `which(members)` of a batch that is then refused for an unknown assistant."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.before("stateless_batch")
+        def start(request: WireRequest) -> None:
+            bodies = request.body if isinstance(request.body, list) else []
+            if not bodies or not all(map(_is_valid, bodies)):
+                return
+            known = broken.store.assistants.graphs
+            if all(each["assistant_id"] in known for each in bodies):
+                return
+            for each in which([body for body in bodies if body["assistant_id"] in known]):
+                broken.store.runs.begin_stateless_run(each)
+
+    return apply
+
+
+fault("refused-batch-starts-what-can-be-started", breaks=["STATELESS-13"])(
+    _starting(lambda members: members)
+)

@@ -6,6 +6,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
+from conformance.checks.comparable_members import require_some
 from conformance.checks.events import assert_names_and_json_data, names_of_events
 from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
 from conformance.checks.outcomes import Blocked, requires
@@ -239,3 +240,28 @@ def test_an_unknown_assistant_is_refused(
     start_stateless(given, "wait", body)
     unknown = {**body, "assistant_id": "no-such-graph-of-threads-conformance"}
     assert_refused(client.runs.stateless("wait", unknown))
+
+
+@requires("STATELESS-13")
+def test_a_batch_that_is_refused_starts_no_run(
+    given: ThreadsApi, given_runs: Runs, client: ThreadsClient
+) -> None:
+    def body(member: str) -> dict[str, Any]:
+        return given_runs.body("slow", seconds=0, on_completion="keep", metadata={"member": member})
+
+    unknown = {**body("unknown"), "assistant_id": "no-such-graph-of-threads-conformance"}
+    answer = client.runs.stateless("batch", _tagged(given, [body("refused"), unknown]))
+    start_stateless(given, "batch", [body("accepted")])
+    if answer.ok:
+        raise Blocked("a batch with a graph that is not there is accepted")
+
+    def found() -> list[Any]:
+        shown = [each.get("metadata") for each in given.search()]
+        return [each.get("member") for each in shown if isinstance(each, dict)]
+
+    # Begun after the other batch: once its thread is found, one of the other would be found too.
+    members = given.context.eventually(
+        found, lambda seen: "accepted" in seen, given.context.settings.run_timeout_s
+    )
+    require_some(members, "no search finds the thread of a run by the run's metadata")
+    assert_is([each for each in members if each != "accepted"], [], "the runs that were started")
