@@ -271,3 +271,28 @@ def empty_input_is_refused(broken: FaultyDeployment) -> None:
     @broken.wire.before(*RUN_STARTS, when=having("input", {}))
     def refuse(_request: WireRequest) -> WireAnswer:
         return json_answer(422, {"detail": "the input is empty"})
+
+
+def _lending_metadata(when: Callable[[Any], bool]) -> Apply:
+    """Write the metadata of runs over the members of the thread's, where `when(request)`."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Runs.begin_run)
+        def begin_run(right: Any, thread_id: str, request: Any) -> Run:
+            run: Run = right(thread_id, request)
+            thread = stored_thread(broken, thread_id)
+            if thread is not None and when(request):
+                given = request.get("metadata") or {}
+                over = {name: given[name] for name in given if name in thread.metadata}
+                broken.store.records.keep(replace(thread, metadata={**thread.metadata, **over}))
+            return run
+
+    return apply
+
+
+fault("metadata-of-a-run-replaces-that-of-its-thread", breaks="RUN-32")(
+    _lending_metadata(lambda request: request.get("if_not_exists") != "create")
+)
+fault("metadata-of-a-run-replaces-that-of-the-thread-it-might-create", breaks="RUN-32")(
+    _lending_metadata(lambda request: request.get("if_not_exists") == "create")
+)

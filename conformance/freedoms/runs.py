@@ -77,6 +77,21 @@ def runs_add_to_the_metadata_of_their_thread(altered: Altered) -> None:
 
 
 @freedom(
+    "threads-get-what-only-the-metadata-of-a-run-has",
+    allowed_by="As above: no source says that a run adds nothing to the metadata of its thread.",
+    profile="full",
+)
+def threads_get_what_only_a_run_has(altered: Altered) -> None:
+    @altered.override(Runs.begin_run)
+    def begin_run(right: Any, thread_id: str, request: Any) -> Any:
+        begun = right(thread_id, request)
+        thread = altered.store.records.thread(thread_id)
+        metadata = {**(request.get("metadata") or {}), **thread.metadata}
+        altered.store.records.keep(replace(thread, metadata=metadata))
+        return begun
+
+
+@freedom(
     "runs-that-failed-are-refused",
     allowed_by="The published response of a waited run is {}; no source says what is answered "
     "for a run whose graph raised.",

@@ -8,7 +8,7 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.breakpoints import newest_with_a_node_next
 from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
-from conformance.checks.expect import assert_equal, assert_is, assert_that
+from conformance.checks.expect import assert_equal, assert_is, assert_that, kept_metadata
 from conformance.checks.messages import items_in
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import NOT_ENDED, Runs, message_contents
@@ -285,6 +285,21 @@ def test_an_empty_input_begins_the_graph(
 
 
 def _with_id(runs: Runs, text: str, **members: Any) -> dict[str, Any]:
+@requires("RUN-32")
+def test_a_run_does_not_change_the_metadata_of_its_thread(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs
+) -> None:
+    own = {"colour": "red", "deep": {"er": [1]}}
+    thread = given.empty(metadata=own)
+    if kept_metadata(given.get(thread), own) != own:
+        raise Blocked("GET does not show the metadata of the thread", by="CREATE-11")
+    others = {"colour": "blue", "deep": {"er": [2]}, "further": True}
+    for way, more in (("wait", {}), ("stream", CREATING)):
+        given_runs.run_by(way, thread, given_runs.body("agent", metadata=others, **more))
+    assert_equal(kept_metadata(threads.get(thread), own), own, "the metadata of the thread")
+
+
+def _with_id(runs: Runs, text: str) -> dict[str, Any]:
     """Return the body of a run whose message has always the same id."""
     body = runs.body("slow", text, seconds=0, **members)
     messages = [{**each, "id": MESSAGE_ID} for each in body["input"]["messages"]]
