@@ -159,7 +159,8 @@ def streams_that_have_ended_are_joined_in_vain(altered: Altered) -> None:
 )
 def resumed_streams_tell_of_their_run_again(altered: Altered) -> None:
     def after_an_event(request: WireRequest) -> bool:
-        return dict(request.headers).get(b"last-event-id", b"-1") != b"-1"
+        last: bytes = dict(request.headers).get(b"last-event-id", b"-1")
+        return last != b"-1"
 
     @altered.wire.after("run_join_stream", when=after_an_event, status=200)
     def tell(request: WireRequest, answer: WireAnswer) -> None:
