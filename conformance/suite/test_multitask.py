@@ -94,7 +94,7 @@ def test_the_first_run_does_nothing_more(given: ThreadsApi, given_runs: Runs, ru
     given_runs.start_long(thread, "first")
     second = runs.start(thread, "slow", "second", seconds=0, multitask_strategy="interrupt")
     given_runs.join(second)
-    _assert_partial_before_second(given, given_runs, thread)
+    _assert_partial_before_second(given, given_runs, thread, by="RUN-17")
 
 
 @requires("MULTITASK-06")
@@ -177,7 +177,8 @@ def test_the_first_run_does_nothing_more_before_an_awaited_run(
     thread = given.empty()
     given_runs.start_long(thread, "first")
     runs.run_by(way, thread, runs.body("slow", "second", seconds=0, multitask_strategy="interrupt"))
-    _assert_partial_before_second(given, given_runs, thread)
+    by = {"wait": "RUN-15", "stream": "RUN-16"}[way]
+    _assert_partial_before_second(given, given_runs, thread, by)
 
 
 @requires("MULTITASK-10")
@@ -291,16 +292,21 @@ def test_reject_accepts_a_run_after_a_failure_and_beside_a_question(
         threads.ensure_success(answer, thread)
 
 
-def _assert_partial_before_second(given: ThreadsApi, given_runs: Runs, thread: Thread) -> None:
+def _assert_partial_before_second(
+    given: ThreadsApi, given_runs: Runs, thread: Thread, by: str
+) -> None:
     """Assert that a slow run wrote fewer messages than a whole one before the message "second".
 
-    The status of the run proves nothing: it may say "stopped" while the run continues.
+    The status of the run proves nothing: it may say "stopped" while the run continues. `Blocked` by
+    the requirement `by`, which says that a second run adds its input, if that message is missing.
     """
     plain = given.empty()
     given_runs.run_to_end(plain, "slow", seconds=0)
     whole = len(message_contents(given.state(plain)))
     said = message_contents(given.state(thread))
-    before = said.index("second") if "second" in said else len(said)
+    if "second" not in said:
+        raise Blocked(f"the second run does not add its input: {said}", by=by)
+    before = said.index("second")
     assert_that(before < whole, f"fewer than the {whole} messages of a whole run before it", said)
 
 
