@@ -96,7 +96,7 @@ def _listing_by_status(listed: Callable[[Json, str], bool]) -> Apply:
 
 
 fault("list-by-status-knows-runs-that-have-ended-alone", breaks=["RUN-CONTROL-03"])(
-    _listing_by_status(lambda run, _: run["status"] not in ("pending", "running"))
+    _listing_by_status(lambda run, _: run.get("status") not in ("pending", "running"))
 )
 fault("list-by-status-takes-a-cancelled-run-for-no-interrupted-one", breaks=["RUN-CONTROL-03"])(
     _listing_by_status(lambda run, status: status != "interrupted" or not run.get("cancel_reason"))
