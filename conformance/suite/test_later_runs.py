@@ -284,7 +284,6 @@ def test_an_empty_input_begins_the_graph(
     assert_that(len(after) > len(before), "more messages, of the nodes of the graph", after)
 
 
-def _with_id(runs: Runs, text: str, **members: Any) -> dict[str, Any]:
 @requires("RUN-32")
 def test_a_run_does_not_change_the_metadata_of_its_thread(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs
@@ -299,7 +298,7 @@ def test_a_run_does_not_change_the_metadata_of_its_thread(
     assert_equal(kept_metadata(threads.get(thread), own), own, "the metadata of the thread")
 
 
-def _with_id(runs: Runs, text: str) -> dict[str, Any]:
+def _with_id(runs: Runs, text: str, **members: Any) -> dict[str, Any]:
     """Return the body of a run whose message has always the same id."""
     body = runs.body("slow", text, seconds=0, **members)
     messages = [{**each, "id": MESSAGE_ID} for each in body["input"]["messages"]]
