@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
+from typing import Any
 
 from conformance.faults.kit.http_changes import change_request
 from conformance.faults.kit.search import empty_is_missing
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.ids_and_times import JsonObject
+from conformance.model.search import Searches
 from conformance.reference.wire import Json, WireRequest
 
 
@@ -42,3 +45,18 @@ def later_pages_end_too_early(broken: FaultyDeployment) -> None:
     def shorter(request: WireRequest, body: Json) -> Json:
         full = len(body) == request.members.get("limit", 10) > 1
         return body[:-1] if full else body
+
+
+@fault("each-search-turns-threads-of-one-status-round", breaks=["PAGE-02"])
+def turns_threads_of_one_status_round(broken: FaultyDeployment) -> None:
+    forwards = [True]
+
+    @broken.override(Searches.ordered_threads)
+    def ordered_threads(right: Any, threads: Any, sort_by: str, sort_order: str) -> Any:
+        found = right(threads, sort_by, sort_order)
+        if sort_by != "status":
+            return found
+        forwards[0] = not forwards[0]
+        step = 1 if forwards[0] else -1
+        groups = groupby(found, key=lambda thread: thread.status)
+        return [thread for _, group in groups for thread in [*group][::step]]

@@ -81,6 +81,17 @@ def not_set_by_update(broken: FaultyDeployment) -> None:
         return right(thread_id, metadata)
 
 
+fault("update-with-a-minimal-answer-sets-no-strategy", breaks=["TTL-04"])(
+    change_request(
+        "update",
+        to=lambda body: {**body, "ttl": without(body["ttl"], "strategy")},
+        when=lambda request: (
+            _setting(request) and (b"prefer", b"return=minimal") in request.headers
+        ),
+    )
+)
+
+
 def _is_a_ttl_alone(request: WireRequest) -> bool:
     """Return whether an update has only a `ttl`, and a valid one."""
     body = request.members
@@ -205,6 +216,13 @@ def _set_again(change: Callable[[Ttl, Ttl], Ttl]) -> Apply:
 fault("second-ttl-is-ignored", breaks=["TTL-08", "TTL-10"])(_set_again(lambda before, _: before))
 fault("second-ttl-keeps-the-strategy", breaks=["TTL-10"])(
     _set_again(lambda before, after: replace(after, strategy=before.strategy))
+)
+fault("ttl-of-an-update-keeps-the-latest-by-default", breaks=["TTL-10"])(
+    change_request(
+        "update",
+        to=lambda body: {**body, "ttl": {"strategy": "keep_latest", **body["ttl"]}},
+        when=lambda request: _setting(request) and "strategy" not in request.members["ttl"],
+    )
 )
 fault("second-ttl-keeps-the-end-of-the-first", breaks=["TTL-10"])(
     _set_again(lambda before, after: replace(after, expires_at=before.expires_at))

@@ -214,7 +214,7 @@ def minimal_answer_has_a_body(broken: FaultyDeployment) -> None:
         request.headers = [each for each in request.headers if each[0] != b"prefer"]
 
 
-@fault("minimal-update-is-not-applied", breaks=["UPDATE-09"])
+@fault("minimal-update-is-not-applied", breaks=["UPDATE-09", "TTL-04"])
 def minimal_update_is_not_applied(broken: FaultyDeployment) -> None:
     @broken.wire.before(UPDATE, when=_minimal)
     def empty_body(request: WireRequest) -> None:
