@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.http_changes import change_shown, mapped, refusing, with_status
+from conformance.faults.kit.http_changes import change_shown, mapped, refusing, with_status, without
 from conformance.faults.kit.search import by_dots
 from conformance.faults.kit.state import afterwards, at_first_request, stored_thread, with_latest
 from conformance.faults.registry import Apply, FaultyDeployment, fault
@@ -115,6 +115,15 @@ fault(
 )(_merges(lambda old, new: new))
 fault("update-drops-nulls-that-were-there", breaks=["UPDATE-04"])(
     _merges(lambda old, new: {**_without_nulls(old), **new})
+)
+fault("update-of-a-thread-that-was-run-forgets-its-assistant", breaks=["UPDATE-04"])(
+    afterwards(
+        lambda _before, now: (
+            replace(now, metadata=without(now.metadata, "assistant_id")) if now.runs else now
+        ),
+        UPDATE,
+        _sends_metadata,
+    )
 )
 fault("empty-update-clears-the-metadata", breaks=["UPDATE-11", "TTL-11"])(
     _merges(lambda old, new: {**old, **new} if new else {})

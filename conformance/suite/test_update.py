@@ -62,6 +62,23 @@ def test_other_metadata_is_kept(given: ThreadsApi, threads: ThreadsApi) -> None:
     assert_equal(shown, expected, "the metadata that the update does not name")
 
 
+@requires("UPDATE-04")
+def test_metadata_that_a_run_added_is_kept(given: ThreadsApi, threads: ThreadsApi) -> None:
+    made = given.empty(metadata={"colour": "red"})
+    given.run(made)
+    before = given.get_settled(made).get("metadata")
+    if not isinstance(before, dict):
+        raise Blocked("GET shows no metadata", by="GET-01")
+    threads.update(made, metadata={"size": 1})
+    shown = kept_metadata(given.get(made), before)
+    names = sorted(shown) if isinstance(shown, dict) else shown
+    assert_equal(names, sorted(before), "the names in the metadata that were there")
+    # The value of what else the deployment writes there by itself may have changed.
+    lasting = [name for name in ("colour", "graph_id") if name in before]
+    expected = {name: before[name] for name in lasting}
+    assert_equal({name: shown[name] for name in lasting}, expected, "the metadata")
+
+
 @requires("UPDATE-05")
 def test_an_update_moves_updated_at(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.empty()
