@@ -10,6 +10,7 @@ from conformance.faults.kit.http_changes import with_status, without
 from conformance.faults.kit.state import at_first_request, stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
+from conformance.model.errors import InvalidError
 from conformance.model.runs import Runs
 from conformance.model.search import Query, Searches
 from conformance.model.states import States
@@ -249,6 +250,43 @@ def old_states_come_back(broken: FaultyDeployment, gone: Gone) -> None:
         former, now = gone.get(request.thread_id), stored_thread(broken, request.thread_id)
         if former is not None and now is not None and not now.checkpoints:
             broken.store.records.keep(replace(now, checkpoints=former.checkpoints))
+
+
+# The id of a deleted thread
+
+
+def _id_stays_taken(decision: Callable[..., Any], when: Callable[[Json], bool]) -> Apply:
+    """Refuse creations under the id of a thread that `decision` removed, where `when(options)`."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        removed: set[str] = set()
+
+        @broken.override(decision)
+        def remove(right: Any, *given: Any, **named: Any) -> Any:
+            known = set(broken.store.records.threads_by_id)
+            answered = right(*given, **named)
+            removed.update(known - set(broken.store.records.threads_by_id))
+            return answered
+
+        @broken.override(Threads.create)
+        def create(right: Any, **options: Any) -> Any:
+            if str(options.get("thread_id")).lower() in removed and when(options):
+                raise InvalidError("the id was used before")
+            return right(**options)
+
+    return apply
+
+
+def _does_nothing(options: Json) -> bool:
+    return bool(options.get("if_exists") == "do_nothing")
+
+
+fault("ids-of-deleted-threads-stay-taken-for-do-nothing", breaks=["DELETE-20", "DELETE-21"])(
+    _id_stays_taken(Threads.delete, _does_nothing)
+)
+fault("ids-of-pruned-threads-stay-taken", breaks=["DELETE-21"])(
+    _id_stays_taken(Threads.prune, lambda options: not _does_nothing(options))
+)
 
 
 # Using a deleted thread

@@ -23,7 +23,7 @@ from conformance.reference.wire import WireAnswer, WireRequest, json_answer
     "judged in IDENTITY alone.",
     # Requirements about one id in several create requests.
     may_block="CONCURRENT-01 CONCURRENT-02 CONDITION-16 CONDITION-17 DELETE-07 DELETE-17 DELETE-18 "
-    "ERROR-SAFE-07 LINEAR-01 PREPOP-16 SEQ-19",
+    "DELETE-20 DELETE-21 ERROR-SAFE-07 LINEAR-01 PREPOP-16 SEQ-19",
     breaks="IDENTITY-*",
 )
 def server_chooses_thread_ids(altered: Altered) -> None:

@@ -136,6 +136,31 @@ def test_a_thread_anew_has_no_trace(given: ThreadsApi, threads: ThreadsApi) -> N
     assert_that(empty, "nothing at the old checkpoint", at_checkpoint.text)
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param("delete", marks=requires("DELETE-20")),
+        pytest.param("prune", marks=requires("DELETE-21")),
+    ],
+)
+def test_the_id_of_a_deleted_thread_can_be_used_again(
+    given: ThreadsApi, threads: ThreadsApi, way: str
+) -> None:
+    thread_id = given.generate_id()
+    # Once by default, which conflicts with a thread that is there, and once by the other choice.
+    for choice in ({}, {"if_exists": "do_nothing"}):
+        gone = given.empty(thread_id=thread_id)
+        if way == "delete":
+            given.delete(gone)
+        else:
+            given.prune(gone, strategy="delete")
+        if given.client.get(thread_id).ok:
+            raise Blocked("the thread is there", by="DELETE-02" if way == "delete" else "PRUNE-01")
+        made = threads.empty(thread_id=thread_id, **choice)
+        assert_equal(id_of(threads.get(made)), thread_id, "the id of the thread made anew")
+        given.delete(made)
+
+
 @requires("DELETE-07")
 def test_a_run_on_a_thread_anew_begins_with_nothing(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
