@@ -1,7 +1,10 @@
-"""A prerequisite of checks that read the states of a history one by one."""
+"""Prerequisites of checks that read the states of a history one by one."""
 
-from conformance.checks.outcomes import Blocked
-from conformance.checks.views import History
+from collections.abc import Callable
+
+from conformance.checks.api import ThreadsApi
+from conformance.checks.outcomes import Blocked, Unsupported
+from conformance.checks.views import History, Thread, checkpoint_id_of
 
 
 def require_states(history: History, least: int = 1) -> History:
@@ -13,3 +16,23 @@ def require_states(history: History, least: int = 1) -> History:
         by = "PREPOP-09" if len(history) else "HISTORY-01"
         raise Blocked(f"the history holds {len(history)} states where {least} are needed", by=by)
     return history
+
+
+def done_after_a_look(
+    given: ThreadsApi, look: Callable[[Thread, str], object]
+) -> tuple[Thread, str]:
+    """Return a thread and a checkpoint id, at which `look` has read a state with tasks to be done.
+
+    The update or run that follows does them, so that the tasks of that state have results.
+    """
+    made = next(iter(given.unfinished()), None)
+    if made is None:
+        made = given.empty()
+        given.run(made, interrupt_before="*")
+    checkpoint_id = checkpoint_id_of(given.state(made))
+    look(made, checkpoint_id)
+    try:
+        given.append(made, 2)
+    except Unsupported:
+        given.run(made)
+    return made, checkpoint_id

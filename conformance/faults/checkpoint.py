@@ -131,6 +131,23 @@ fault(
     )
 )
 
+
+def _remembered_by(operation: str) -> Apply:
+    """Answer a state at a checkpoint as it was when it was first read."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        states: dict[tuple[str, str], Json] = {}
+
+        @broken.wire.answers(operation)
+        def remember(request: WireRequest, state: Json) -> Json:
+            own = state["checkpoint"].get("checkpoint_id")
+            return states.setdefault((request.thread_id, own), state) if own else state
+
+    return apply
+
+
+fault("state-at-a-checkpoint-is-remembered", breaks=["CHECKPOINT-04"])(_remembered_by(GET))
+fault("state-posted-for-is-remembered", breaks=["CHECKPOINT-POST-01"])(_remembered_by(POST))
 fault("state-at-a-checkpoint-names-another-thread", breaks=["CHECKPOINT-08"])(
     change_shown(GET, to=lambda state: nested(state, "checkpoint", thread_id=ELSEWHERE))
 )

@@ -15,7 +15,7 @@ from conformance.checks.comparable_members import (
 )
 from conformance.checks.expect import assert_equal, assert_refused
 from conformance.checks.outcomes import Unsupported, requires
-from conformance.checks.required_states import require_states
+from conformance.checks.required_states import done_after_a_look, require_states
 from conformance.checks.unknown_checkpoints import UNKNOWN_CHECKPOINT
 from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
@@ -58,6 +58,17 @@ def test_it_equals_the_entry_of_the_history(given: ThreadsApi, thread: Thread, m
         if member in entry:
             shown, wanted = shown_by_both({member: None, **state}, entry)
             assert_equal(shown[member], wanted[member], member)
+
+
+@requires("CHECKPOINT-04")
+def test_its_tasks_are_those_of_the_history_once_they_are_done(given: ThreadsApi) -> None:
+    # A state that was read before its tasks were done must not be answered from memory.
+    made, checkpoint_id = done_after_a_look(given, given.state_at)
+    entries = [each for each in given.history(made) if checkpoint_id_of(each) == checkpoint_id]
+    require_some([each.get("tasks") for each in entries], "the history shows no tasks of the state")
+    state = given.state_at(made, checkpoint_id)
+    shown, wanted = shown_by_both({"tasks": None, **state}, entries[0])
+    assert_equal(shown["tasks"], wanted["tasks"], "tasks")
 
 
 @requires("CHECKPOINT-07")

@@ -1,5 +1,6 @@
 """Reading the state at a checkpoint by POST."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from conformance.checks.comparable_members import (
 )
 from conformance.checks.expect import assert_equal, assert_is
 from conformance.checks.outcomes import requires
+from conformance.checks.required_states import done_after_a_look
 from conformance.checks.unknown_checkpoints import UNKNOWN_CHECKPOINT
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import ThreadsClient
@@ -43,6 +45,19 @@ def test_post_agrees_with_get(
             assert_equal(views[0][member], wanted, member)
         compared.append(wanted)
     require_some(compared, f"no state by GET has {member}")
+
+
+@requires("CHECKPOINT-POST-01")
+def test_post_agrees_with_get_once_the_tasks_are_done(
+    given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
+) -> None:
+    # A state that was read before its tasks were done must not be answered from memory.
+    made, checkpoint_id = done_after_a_look(given, partial(_post, given, client))
+    by_get = given.state_at(made, checkpoint_id)
+    require_some([by_get.get("tasks")], "no state by GET has tasks")
+    by_post = _post(threads, client, made, checkpoint_id)
+    shown, wanted = shown_by_both({"tasks": None, **by_post}, by_get)
+    assert_equal(shown["tasks"], wanted["tasks"], "tasks")
 
 
 @requires("CHECKPOINT-POST-02")
