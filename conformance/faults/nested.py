@@ -20,7 +20,7 @@ from conformance.faults.kit.runs import (
 )
 from conformance.faults.kit.state import stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
-from conformance.model.entities import Checkpoint, Run, Thread
+from conformance.model.entities import Checkpoint, Run, Task, Thread
 from conformance.model.executor import Executor
 from conformance.model.records import Records
 from conformance.model.superstep_execution import ResumeValue, Steps
@@ -153,6 +153,40 @@ fault("finished-subgraph-is-shown-as-it-waited", breaks=["NESTED-13"])(
     _finished(lambda states: states[:-1])
 )
 fault("finished-subgraph-has-no-history", breaks=["NESTED-13"])(_finished(lambda _: ()))
+
+
+def _of_visit(choose: Callable[[list[Task], Task], Task]) -> Apply:
+    """Show, of a subgraph that was visited several times, the visit that `choose` returns.
+
+    It is called with all visits of the same node, the oldest first, and the one asked for.
+    """
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.override(Records.with_history_of)
+        def with_history_of(right: Any, thread: Thread, namespace: str) -> Thread:
+            found: Thread = right(thread, namespace)
+            tasks = [task for state in thread.checkpoints for task in state.tasks if task.inner]
+            asked = [task for task in tasks if task.namespace == namespace]
+            if not namespace or not asked:
+                return found
+            visits = [task for task in tasks if task.name == asked[0].name]
+            return replace(found, checkpoints=choose(visits, asked[-1]).inner)
+
+    return apply
+
+
+fault("each-visit-of-a-subgraph-has-the-history-of-the-first", breaks=["NESTED-13"])(
+    _of_visit(lambda visits, _: visits[0])
+)
+fault("history-of-a-subgraph-loses-its-answer-at-the-next-visit", breaks=["NESTED-13"])(
+    _of_visit(
+        lambda visits, asked: (
+            asked
+            if asked.namespace == visits[-1].namespace
+            else replace(asked, inner=asked.inner[:-1])
+        )
+    )
+)
 
 
 @fault("older-states-of-a-subgraph-are-its-newest", breaks=["NESTED-15"])

@@ -332,3 +332,25 @@ freedom(
     "checkpoint, metadata and created_at.",
     profile="full",
 )(change_shown(*STATES, to=_with_lean_subgraphs))
+
+
+_VISIT = re.compile(rb"\binner:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@freedom(
+    "visits-of-a-subgraph-share-a-namespace",
+    allowed_by="The published checkpoint_ns is a text of no form; no source says that each visit "
+    "of a subgraph has one of its own.",
+    profile="full",
+)
+def visits_of_a_subgraph_share_a_namespace(altered: Altered) -> None:
+    @altered.override(Records.with_history_of)
+    def with_history_of(right: Any, thread: Thread, namespace: str) -> Any:
+        tasks = [task for state in thread.checkpoints for task in state.tasks]
+        visits = [task.inner for task in tasks if task.inner and task.name == namespace]
+        states = tuple(state for visit in visits for state in visit)
+        return replace(thread, checkpoints=states) if states else right(thread, namespace)
+
+    @altered.wire.after()
+    def show(_request: WireRequest, answer: WireAnswer) -> None:
+        answer.raw = _VISIT.sub(b"inner", answer.raw)

@@ -216,6 +216,16 @@ def test_a_finished_subgraph_keeps_its_history(
     assert_that(before <= set(ids), f"the states {sorted(before)}, which were there before", ids)
     said = [message_contents(state)[-1:] for state in page]
     assert_that(last in said, f"a state with {last} last, as in that of the thread", said)
+    # Another visit of the subgraph leaves what the first one did.
+    given_runs.run_to_end(interrupted, "nested", "another question")
+    second = _subgraph_checkpoint(given, interrupted)
+    after = threads.post_page(interrupted, checkpoint=checkpoint, limit=1000)
+    later = {checkpoint_id_of(state) for state in after}
+    assert_that(set(ids) <= later, f"the states {sorted(ids)} after another visit", sorted(later))
+    # A subgraph that remembers its visits has one namespace for all of them.
+    if second.get("checkpoint_ns") != checkpoint.get("checkpoint_ns"):
+        of_second = _subgraph_ids(given, interrupted, second)
+        assert_that(not of_second & later, "other states than of the second visit", sorted(later))
 
 
 @requires("NESTED-14")
