@@ -9,6 +9,7 @@ from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.faults.kit.http_changes import HISTORIES, change_request, refusing, without
 from conformance.faults.kit.state import Page, before_of, limit_of, page_becomes, stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
+from conformance.model.states import States
 from conformance.reference.wire import Json, When, WireAnswer, WireRequest
 
 GET, POST = ("history",), ("post_history",)
@@ -194,6 +195,17 @@ fault("metadata-zero-is-no-filter-of-a-history", breaks=["HISTORY-FILTER-02"])(
         )
     )
 )
+
+
+# before in a forked history
+
+
+@fault("before-gives-states-of-lower-steps", breaks=["HISTORY-FILTER-08"])
+def before_gives_states_of_lower_steps(broken: FaultyDeployment) -> None:
+    @broken.override(States.made_before)
+    def made_before(right: Any, checkpoints: Any, bound: Any) -> Any:
+        earlier = right(checkpoints, bound)
+        return earlier if bound is None else [each for each in earlier if each.step < bound.step]
 
 
 # before, together with something else

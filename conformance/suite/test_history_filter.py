@@ -7,7 +7,7 @@ import pytest
 from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import assert_equal, assert_page
-from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.required_states import require_states
 from conformance.checks.unknown_checkpoints import (
     UNKNOWN_CHECKPOINTS,
@@ -124,6 +124,22 @@ def test_pages_are_complete(given: ThreadsApi, threads: ThreadsApi, size: int) -
     whole = given.history(made, STATES).checkpoint_ids()
     require_some([len(whole) > 1], "the history holds no two states")
     assert_equal(_read_in_pages(threads, made, size), whole, "the checkpoints of all pages")
+
+
+@requires("HISTORY-FILTER-08")
+def test_pages_of_a_forked_history_are_complete(given: ThreadsApi, threads: ThreadsApi) -> None:
+    made = _forked(given)
+    whole = given.history(made, FORKED).checkpoint_ids()
+    # Pages of one state: the second is asked for before the fork, whose branch is the shorter one.
+    try:
+        assert_equal(_read_in_pages(threads, made, 1), whole, "the checkpoints of all pages")
+    except PromiseBroken:
+        plain = given.long(FORKED)
+        if _read_in_pages(given, plain, 1) != given.history(plain, FORKED).checkpoint_ids():
+            raise Blocked(
+                "pages of a history without a fork are not complete", by="HISTORY-FILTER-04"
+            ) from None
+        raise
 
 
 @requires("HISTORY-FILTER-04")
