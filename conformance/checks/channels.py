@@ -159,6 +159,23 @@ def channels_kept_by_runs(given: ThreadsApi) -> Values:
     return {key: value for key, value in graph.channels.items() if key in kept}
 
 
+def emptied_channels(graph: GraphSettings, keys: Iterable[str]) -> Values:
+    """Return an empty value of its own type for each of `keys` that an update replaces."""
+    return {
+        key: type(graph.channels[key])()
+        for key in keys
+        if key in graph.replacing and graph.channels.get(key) is not None
+    }
+
+
+def what_is_left(holder: dict[str, Any], emptied: Values) -> Values:
+    """Return what a thread or state still shows in channels that were emptied.
+
+    A graph may leave an empty channel out, or show it as null.
+    """
+    return {key: value for key, value in values_of(holder).items() if key in emptied and value}
+
+
 def comparable_values(values: Values, keys: Iterable[str]) -> Values:
     """Return the values under these keys, with messages reduced to type and content."""
     return {key: _comparable_value(values[key]) for key in keys if key in values}

@@ -242,7 +242,7 @@ def _writes(step: Any) -> bool:
     )
 
 
-fault("superstep-with-null-makes-no-state", breaks=["PREPOP-25"])(
+fault("superstep-with-null-makes-no-state", breaks=["PREPOP-25", "PREPOP-30"])(
     supersteps(lambda steps: [step for step in steps if _writes(step)])
 )
 fault("superstep-without-values-is-refused", breaks=["PREPOP-25"])(

@@ -14,6 +14,7 @@ from conformance.faults.kit.http_changes import (
     refusing,
     without,
 )
+from conformance.faults.kit.runs import having
 from conformance.faults.kit.state import (
     afterwards,
     messages,
@@ -254,6 +255,11 @@ fault(
     "fork-starts-one-state-earlier",
     breaks=["ERROR-ANY-08", "STATE-UPDATE-08", "STATE-UPDATE-09", "SEQ-05"],
 )(_at_another(-1))
+fault("update-at-a-plain-checkpoint-id-begins-anew", breaks=["STATE-UPDATE-25"])(
+    afterwards(
+        lambda _before, now: with_latest(now, parent_id=None), UPDATE, having("checkpoint_id")
+    )
+)
 fault("fork-names-the-newest-state-as-its-parent", breaks=["STATE-UPDATE-08", "SEQ-05"])(
     afterwards(
         lambda before, now: with_latest(

@@ -52,3 +52,21 @@ fault("superstep-goes-somewhere-and-writes-nothing", breaks=["PREPOP-27"])(
 fault("superstep-goes-nowhere-by-a-list", breaks=["PREPOP-27"])(
     updates(lambda given: [*map(_without_listed_goto, given)])
 )
+
+
+fault("superstep-is-refused-beside-a-null-command", breaks=["PREPOP-30"])(
+    refusing(
+        "create",
+        lambda request: any(
+            "values" in each and each.get("command", 0) is None for each in updates_sent(request)
+        ),
+    )
+)
+fault("superstep-loses-its-command-beside-null-values", breaks=["PREPOP-30"])(
+    updates(
+        lambda given: [
+            without(each, "command") if _command(each) and each.get("values", 0) is None else each
+            for each in given
+        ]
+    )
+)

@@ -60,6 +60,23 @@ def adds_known_messages_anew(broken: FaultyDeployment) -> None:
             request.body = {**request.members, "values": {**values, "messages": anew}}
 
 
+# Empty values
+
+
+def _unless(is_empty: Callable[[Json], bool]) -> Callable[[Json], Json]:
+    """Return a change that leaves values of an update out which are empty."""
+    return lambda values: (
+        {name: value for name, value in values.items() if not is_empty(value)}
+        if isinstance(values, dict)
+        else values
+    )
+
+
+fault("state-update-does-not-write-empty-objects", breaks=["STATE-UPDATE-03"])(
+    _values(_unless(lambda value: value == {}))
+)
+
+
 # Nulls
 
 
@@ -95,6 +112,9 @@ def _of_each_update(change: Callable[[Json], Json]) -> Callable[[list[Any]], lis
 fault("state-update-leaves-out-inner-nulls", breaks=["STATE-UPDATE-22"])(_values(_without_nulls))
 fault("state-update-writes-inner-nulls-as-texts", breaks=["STATE-UPDATE-22"])(
     _values(_with_empty_texts)
+)
+fault("superstep-does-not-write-empty-lists", breaks=["PREPOP-02"])(
+    updates(_of_each_update(_unless(lambda value: value == [])))
 )
 fault("superstep-leaves-out-inner-nulls", breaks=["PREPOP-29"])(
     updates(_of_each_update(_without_nulls))

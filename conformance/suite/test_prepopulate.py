@@ -6,13 +6,16 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import (
+    append_update,
     channels_kept_by_runs,
+    emptied_channels,
     expected_values,
     keys_as_predicted,
     shown_values,
     supersteps_with_channels,
     thread_with_channels,
     thread_with_channels_by_supersteps,
+    what_is_left,
 )
 from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import contract_members_of_each, require_some
@@ -347,6 +350,10 @@ def test_the_values_of_every_channel_are_what_was_sent(
     assert_equal(
         shown_values(made, graph, channels), expected_values(steps, graph, channels), "the values"
     )
+    if emptied := emptied_channels(graph, channels):
+        steps.append({"updates": [append_update(graph, 4, emptied)]})
+        left = what_is_left(threads.prepopulated(steps), emptied)
+        assert_is(left, {}, "what is left in the channels that were emptied")
 
 
 @requires("PREPOP-10")

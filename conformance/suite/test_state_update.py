@@ -12,10 +12,12 @@ from conformance.checks.channels import (
     append_update,
     channels_before_and_after,
     comparable_values,
+    emptied_channels,
     keys_kept_by_last_update,
     predicted_values,
     thread_with_channels,
     values_of,
+    what_is_left,
 )
 from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import lasting_members, require_some
@@ -23,6 +25,7 @@ from conformance.checks.expect import (
     assert_advances_timestamp,
     assert_equal,
     assert_identical_history,
+    assert_is,
     assert_refused,
     assert_that,
     require_identical_history,
@@ -48,7 +51,7 @@ from conformance.checks.views import (
     parent_id_of,
 )
 from conformance.contract.api_constants import LONGEST_PAGE
-from conformance.deployment.client import ThreadsClient
+from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.json_differences import same_json
 
@@ -269,6 +272,28 @@ def test_a_copied_checkpoint_forks_the_copy(given: ThreadsApi, threads: ThreadsA
     assert_that(bool(new), "a new state in the history of the copy", "no new state")
 
 
+@requires("STATE-UPDATE-25")
+def test_a_plain_checkpoint_id_forks(
+    given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
+) -> None:
+    made = given.long(5)
+    older = require_states(given.history(made), 3).checkpoint_ids()[2]
+    by_checkpoint = _fork(given, given, made, older)
+    body = {**numbered(graph.append, 8), "checkpoint_id": older}
+    answers: list[Answer] = []
+    new = _new_states(given, made, lambda: answers.append(client.update_state(id_of(made), body)))
+    if not answers[0].ok:
+        assert_refused(answers[0])
+        return
+    assert_that(bool(new), "a new state in the history, or a refusal by 4xx", "no new state")
+    parent = _parent_of(given, made, given.state_at(made, new[0]))
+    if parent != older:
+        of_fork = _parent_of(given, made, given.state_at(made, by_checkpoint))
+        if of_fork != older:
+            raise Blocked(f"the parent of a fork at {older} is {of_fork}", by="STATE-UPDATE-08")
+    assert_equal(parent, older, "the parent of the new state")
+
+
 @requires("STATE-UPDATE-09")
 def test_a_fork_starts_from_its_checkpoint(
     given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings
@@ -447,6 +472,10 @@ def test_an_update_writes_every_channel(
     wanted = predicted_values([update], graph, values_of(states[0]))
     shown = comparable_values(given.state(made)["values"], kept)
     assert_equal(shown, comparable_values(wanted, kept), "the values")
+    if emptied := emptied_channels(graph, kept):
+        threads.update_state(made, **append_update(graph, 8, emptied))
+        left = what_is_left(given.state(made), emptied)
+        assert_is(left, {}, "what is left in the channels that were emptied")
 
 
 @requires("STATE-UPDATE-09")

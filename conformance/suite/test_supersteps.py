@@ -6,6 +6,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import comparable_values
+from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.messages import items_sent_in, node_of_updates, type_and_content
 from conformance.checks.outcomes import Blocked, requires
@@ -55,6 +56,28 @@ def test_a_superstep_goes_where_its_command_says(
         shown = type_and_content(items_of_followed_list(state, graph))
         added = items_sent_in(update, graph)
         assert_equal(shown[len(shown) - len(added) :], added, "the messages of the update")
+
+
+@requires("PREPOP-30")
+@pytest.mark.parametrize("null", ["command", "values"])
+def test_a_null_beside_what_is_updated_means_nothing(
+    given: ThreadsApi, threads: ThreadsApi, graph: GraphSettings, null: str
+) -> None:
+    update = numbered(graph.append, 2)
+    if null == "values":
+        # With a goto, since without one commands are judged by PREPOP-26.
+        node = node_of_updates(graph)
+        update = _with_command(graph, update=update["values"], goto=node)
+    plain = [numbered(each, 1) for each in graph.supersteps] + [{"updates": [update]}]
+    nulls = [{"updates": [{null: None, **each} for each in step["updates"]]} for step in plain]
+    wanted = given.state(given.prepopulated(plain))
+    require_some(items_of_followed_list(wanted, graph), "the state holds nothing that was appended")
+    shown = given.state(threads.prepopulated(nulls))
+    # How a state shows a message is judged by others.
+    shown_as, wanted_as = (
+        [len(items_of_followed_list(state, graph)), state.get("next")] for state in (shown, wanted)
+    )
+    assert_equal(shown_as, wanted_as, f"the number of messages and what is next, as without {null}")
 
 
 @requires("PREPOP-28")
