@@ -239,8 +239,13 @@ def require_refused(answer: Answer) -> None:
 def assert_says_why(answer: Answer) -> None:
     """Assert that a refusal has a JSON body with some text; `Blocked` if it is no 4xx."""
     require_refused(answer)
-    if not answer.is_json or not _has_text(answer.body):
+    if not says_why(answer):
         raise PromiseBroken("a JSON body that says why", _describe(answer))
+
+
+def says_why(answer: Answer) -> bool:
+    """Return whether an answer has a JSON body with some text."""
+    return answer.is_json and _has_text(answer.body)
 
 
 def assert_no_server_error(answer: Answer) -> None:

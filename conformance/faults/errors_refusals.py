@@ -61,11 +61,26 @@ def _saying(body: bytes, operation: str, when: When = always) -> Apply:
     return apply
 
 
+def _of(status: int, raw: bytes, *operations: str) -> Apply:
+    """Replace the body of answers with that status."""
+
+    def apply(broken: FaultyDeployment) -> None:
+        @broken.wire.after(*operations, status=status)
+        def change_body(_request: WireRequest, answer: WireAnswer) -> None:
+            answer.raw = raw
+
+    return apply
+
+
 fault("refused-search-says-nothing", breaks=["ERROR-BODY-01", "ERROR-BODY-02"])(
     _saying(b"", "search")
 )
 fault("refused-copy-says-why-in-plain-text", breaks=["ERROR-BODY-01", "ERROR-BODY-02"])(
     _saying(b"Not Found", "copy")
+)
+fault("conflict-is-told-in-plain-text", breaks=["ERROR-BODY-01"])(_of(409, b"Conflict", "create"))
+fault("refusal-at-an-unknown-checkpoint-says-nothing", breaks=["ERROR-BODY-01"])(
+    _of(404, b"", "update_state", "post_state_at_checkpoint")
 )
 fault("refused-history-says-error-for-detail", breaks=["ERROR-BODY-02"])(
     _saying(b'{"error": "wrong"}', "post_history")

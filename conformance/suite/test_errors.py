@@ -18,6 +18,7 @@ from conformance.checks.expect import (
     assert_that,
     assert_untouched,
     require_refused,
+    says_why,
 )
 from conformance.checks.generators.wrong_bodies import (
     MALFORMED_JSON,
@@ -26,13 +27,15 @@ from conformance.checks.generators.wrong_bodies import (
     bodies_to_refuse,
     sendable_body,
 )
-from conformance.checks.messages import texts_in, values_with_text
-from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.messages import node_of_updates, texts_in, values_with_text
+from conformance.checks.outcomes import Blocked, PromiseBroken, requires
 from conformance.checks.refused_creations import RefusedCreations
 from conformance.checks.runs import Runs
+from conformance.checks.unknown_checkpoints import UNKNOWN_CHECKPOINT
 from conformance.checks.valid_requests import REQUESTS, thread_offering, thread_with_state
-from conformance.checks.views import Thread, id_of
+from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import GraphSettings
 from conformance.safe_text import excerpt
 
 DEPTH = 5_000
@@ -230,6 +233,52 @@ _REFUSALS: dict[str, Refusal] = {
 @pytest.mark.parametrize("refusal", _REFUSALS)
 def test_a_refusal_says_why(given: ThreadsApi, client: ThreadsClient, refusal: str) -> None:
     assert_says_why(_require_refusal(given, client, _REFUSALS[refusal]))
+
+
+@requires("ERROR-BODY-01")
+def test_a_refusal_of_what_is_not_there_says_why(
+    given: ThreadsApi, client: ThreadsClient, graph: GraphSettings
+) -> None:
+    made = given.prepopulated()
+    newest = checkpoint_id_of(given.state(made))
+    as_node = node_of_updates(graph)
+    sends: dict[str, Callable[[ThreadsClient, str, str], Answer]] = {
+        **_AT_A_CHECKPOINT,
+        "update_state": lambda client, own, at: client.update_state(
+            own, {"as_node": as_node, "checkpoint": {"checkpoint_id": at}}
+        ),
+    }
+    answers = []
+    for name, send in sends.items():
+        # A router may refuse an operation that is not offered in its own way.
+        if send(client, id_of(made), newest).ok:
+            answers.append(send(client, id_of(made), UNKNOWN_CHECKPOINT))
+        else:
+            given.context.note(f"not asked at an unknown checkpoint: {name}")
+    answers.append(client.create({"thread_id": id_of(made), "metadata": client.tag}))
+    given.update(made, metadata={})
+    answers.append(client.update(client.ownership.absent_id(), {"metadata": {}}))
+    # No source says whether a checkpoint that is not there is refused.
+    mute = [each for each in answers if 400 <= each.status < 500 and not says_why(each)]
+    if mute:
+        raise PromiseBroken(
+            "a JSON body that says why in every refusal",
+            excerpt("; ".join(f"{each.operation}: {each.status} {each.text}" for each in mute)),
+            kinds=tuple(sorted({each.operation for each in mute})),
+        )
+
+
+#: Requests that name a checkpoint of a thread, by the client, the thread's id and the checkpoint's.
+_AT_A_CHECKPOINT: dict[str, Callable[[ThreadsClient, str, str], Answer]] = {
+    "state_at_checkpoint": lambda client, own, at: client.state_at_checkpoint(own, at),
+    "post_state_at_checkpoint": lambda client, own, at: client.post_state_at_checkpoint(
+        own, {"checkpoint": {"checkpoint_id": at}}
+    ),
+    "history": lambda client, own, at: client.history(own, before=at),
+    "post_history": lambda client, own, at: client.post_history(
+        own, {"before": {"checkpoint_id": at}}
+    ),
+}
 
 
 @requires("ERROR-BODY-02")
