@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from benchmarks.blind import pairs, score
+from conformance.reference.altered import Altered
+from conformance.reference.wire import WireAnswer, WireRequest, json_answer
 from conformance.selftest.fault_row import Row
 
 ALONE = {"a": ["COPY-01", "COPY-02"], "b": ["GET-01"]}
@@ -40,6 +43,25 @@ def test_one_fault_may_hide_another(
 ) -> None:
     made = pairs.score_of(Row("a + b", (), fell=fell), ALONE)
     assert (made.outcome, made.hidden) == (outcome, hidden)
+
+
+def test_a_condition_that_looks_into_the_store_is_asked_late() -> None:
+    known: set[str] = set()
+
+    def apply(altered: Altered) -> None:
+        @altered.wire.before("get", when=lambda request: request.thread_id in known)
+        def refuse(_request: WireRequest) -> WireAnswer:
+            return json_answer(404, {"detail": "no"})
+
+    deployment = Altered()
+    score.deciding_late(apply)(deployment)
+    (rule,) = deployment.wire.rules_before
+    request = WireRequest("GET", f"/threads/{UUID(int=1)}", b"", b"", [])
+    other = WireRequest("DELETE", request.path, b"", b"", [])
+    assert [rule.concerns(each) for each in (request, other)] == [True, False]
+    assert rule.act(request) is None
+    known.add(request.thread_id)
+    assert rule.act(request).status == 404
 
 
 def test_pairs_are_chosen_by_the_seed() -> None:
