@@ -11,8 +11,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from conformance.checks.comparable_members import holds_no_data, lasting_members, require_some
-from conformance.checks.expect import assert_page
-from conformance.checks.outcomes import Blocked, PromiseBroken
+from conformance.checks.outcomes import Blocked
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
@@ -270,14 +269,6 @@ def test_nothing_to_compare_blocks() -> None:
     for nothing in without:
         with pytest.raises(Blocked, match="nothing to compare: no text"):
             require_some(nothing, "no text")
-
-
-def test_a_page_may_be_short_but_not_empty() -> None:
-    assert_page([1], [1, 2], "numbers", 100)
-    assert_page([], [], "numbers", 100)
-    for wrong in ([], [2], [1, 2, 3]):
-        with pytest.raises(PromiseBroken):
-            assert_page(wrong, [1, 2], "numbers", 100)
 
 
 def test_what_tasks_came_to_does_not_last() -> None:

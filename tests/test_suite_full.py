@@ -15,10 +15,9 @@ from conformance.checks.check_context import CheckContext
 from conformance.checks.concurrency import poll_while, repeat_together, run_together
 from conformance.checks.crons import Crons
 from conformance.checks.events import MOST_LINES, Event, data_of, names_of_events, parse_events
-from conformance.checks.expect import assert_copies_at_times
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.runs import Run, Runs, message_contents, run_in
-from conformance.checks.views import History, id_of
+from conformance.checks.views import id_of
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.schemas import violations
 from conformance.deployment.connect import Connection, connect
@@ -143,49 +142,6 @@ def test_looking_goes_on_until_the_act_has_ended() -> None:
     assert poll_while(lambda: None, lambda: 1, least=3)[:3] == [1, 1, 1]
     with pytest.raises(Blocked):
         poll_while(lambda: (_ for _ in ()).throw(Blocked("act")), lambda: 1, least=1)
-
-
-# Copies that are taken while states are added
-
-
-def state(number: int, **members: Any) -> dict[str, Any]:
-    return {"checkpoint_id": number, "values": {"n": number}, "next": [], "tasks": [], **members}
-
-
-def history(*states: dict[str, Any]) -> History:
-    return History("a-thread", list(states))
-
-
-WHOLE = history(state(4), state(3), state(2, tasks=[{"id": "t", "name": "n", "result": 1}]))
-
-
-@pytest.mark.parametrize(
-    "copies",
-    [
-        [WHOLE],
-        [history(state(2, tasks=[{"id": "t", "name": "n", "result": None}])), WHOLE],
-        [history(*WHOLE.states[1:]), history(*WHOLE.states[1:])],
-        [history(state(3, next=["n"]), *WHOLE.states[2:])],
-    ],
-)
-def test_a_moment_of_the_source(copies: list[History]) -> None:
-    assert_copies_at_times(WHOLE, copies, 1)
-
-
-@pytest.mark.parametrize(
-    "copies",
-    [
-        pytest.param([history()], id="nothing"),
-        pytest.param([WHOLE, history(*WHOLE.states[1:])], id="back-in-time"),
-        pytest.param([history(state(4), *WHOLE.states[2:])], id="a-hole"),
-        pytest.param([history(state(5), *WHOLE.states)], id="more"),
-        pytest.param([history(state(3, values={"n": 0}), *WHOLE.states[2:])], id="newest-differs"),
-        pytest.param([history(*WHOLE.states[:2], state(2))], id="a-task-is-lost"),
-    ],
-)
-def test_no_moment_of_the_source(copies: list[History]) -> None:
-    with pytest.raises(PromiseBroken):
-        assert_copies_at_times(WHOLE, copies, 1)
 
 
 # Runs and crons
