@@ -60,7 +60,7 @@ def changes(expected: Any, actual: Any) -> tuple[Change, ...]:
     """Return the smallest differences of two JSON values; none if they are equal."""
     if same_json(expected, actual):
         return ()
-    found = DeepDiff(expected, actual, view="tree", verbose_level=2, threshold_to_diff_deeper=0)
+    found = DeepDiff(expected, actual, view="tree", threshold_to_diff_deeper=0)
     each_once = {
         str(change): change
         for change in (
@@ -68,6 +68,8 @@ def changes(expected: Any, actual: Any) -> tuple[Change, ...]:
             for alike in found.values()
             for each in alike
         )
+        # DeepDiff takes 1 and 1.0 for different.
+        if not same_json(change.expected, change.actual)
     }
     # DeepDiff takes 1 and true for equal as keys and as items.
     return tuple(each_once.values()) or (Change((), expected, actual),)

@@ -1,0 +1,123 @@
+"""What of two JSON values is told as different, and in which order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.model.json_differences import (
+    ABSENT,
+    SHOWN,
+    Change,
+    changes,
+    differences,
+    differences_by_place,
+    differing_items,
+    same_json,
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (1, 1.0, True),
+        (1, 2, False),
+        (None, None, True),
+        (None, False, False),
+        (None, "", False),
+        ("1", 1, False),
+        ("a", "a", True),
+        (True, True, True),
+        (True, 1, False),
+        (0, False, False),
+        ({"a": 1}, {"a": 1.0}, True),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": None}, {}, False),
+        ([1, "2"], [1.0, "2"], True),
+        ([1], [1, None], False),
+        ([], {}, False),
+        ({}, None, False),
+        (0, None, False),
+        # What is no JSON is equal as in Python.
+        ({1}, {1}, True),
+        ({1}, {2}, False),
+        ((1,), [1], False),
+    ],
+)
+def test_values_are_equal_as_json(one: Any, other: Any, same: bool) -> None:
+    assert same_json(one, other) is same
+    assert same_json(other, one) is same
+
+
+def test_the_smallest_differences_are_told() -> None:
+    expected = {"a": {"b": 1, "c": 2, "d": 3}, "e": [1, 2]}
+    actual = {"a": {"b": 1.0, "x": 2, "y": 3}, "e": [1]}
+    assert set(changes(expected, actual)) == {
+        Change(("a", "c"), 2, ABSENT),
+        Change(("a", "d"), 3, ABSENT),
+        Change(("a", "x"), ABSENT, 2),
+        Change(("a", "y"), ABSENT, 3),
+        Change(("e", 1), 2, ABSENT),
+    }
+    assert changes(expected, expected) == ()
+
+
+def test_objects_without_a_common_member_are_told_member_by_member() -> None:
+    assert set(changes({"a": 1, "b": 2}, {"c": 1, "d": 2})) == {
+        Change(("a",), 1, ABSENT),
+        Change(("b",), 2, ABSENT),
+        Change(("c",), ABSENT, 1),
+        Change(("d",), ABSENT, 2),
+    }
+
+
+def test_where_no_smaller_place_is_found_the_values_are_told() -> None:
+    assert changes([1], [True]) == (Change((), [1], [True]),)
+    assert changes({"a": 1}, {"a": True}) == (Change(("a",), 1, True),)
+
+
+def test_shallow_differences_are_told_first() -> None:
+    expected = {"a": {"b": [1]}, "c": [1], "z": 1, "y": 1}
+    actual = {"a": {"b": [2]}, "c": [2], "z": 2, "y": None}
+    assert differences(expected, actual) == (
+        "$.y: expected 1, got null",
+        "$.z: expected 1, got 2",
+        "$.c[0]: expected 1, got 2",
+        "$.a.b[0]: expected 1, got 2",
+    )
+
+
+@pytest.mark.parametrize(
+    ("beyond", "told"), [(0, ()), (1, ("… and 1 more",)), (3, ("… and 3 more",))]
+)
+def test_the_first_differences_are_told_and_the_others_counted(
+    beyond: int, told: tuple[str, ...]
+) -> None:
+    lines = differences(list(range(SHOWN + beyond)), [None] * (SHOWN + beyond))
+    assert len(lines) == SHOWN + len(told)
+    assert lines[SHOWN:] == told
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 2])
+def test_of_two_lists_the_first_items_that_differ_are_told(beyond: int) -> None:
+    expected = [0, *range(1, SHOWN + beyond + 1)]
+    actual = [0.0, *([None] * (SHOWN + beyond))]
+    lines = differences_by_place(expected, actual)
+    assert lines[0] == "$[1]: expected 1, got null"
+    counted = (f"… and {beyond} more of {len(expected)} differ",) if beyond else ()
+    assert lines[SHOWN:] == counted
+    first, second = differing_items(expected, actual)
+    assert first == {place: place for place in range(1, SHOWN + 1)}
+    assert second == dict.fromkeys(range(1, SHOWN + 1))
+
+
+def test_equal_lists_have_no_items_that_differ() -> None:
+    assert differences_by_place([1, True], [1.0, True]) == ()
+    assert differing_items([1, True], [1.0, True]) == ({}, {})
+
+
+def test_only_lists_of_one_length_have_items_that_differ() -> None:
+    for compare in (differences_by_place, differing_items):
+        with pytest.raises(ValueError, match="shorter"):
+            compare([1, 2], [1])
