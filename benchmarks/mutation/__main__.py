@@ -4,8 +4,8 @@
 
 The tree is copied to a folder (a temporary one by default), where mutmut changes one small thing
 after the other and runs the fast tests that call the changed function. With `--folder` the copy is
-kept: a further run tries only what was not killed, or was changed, since the last one. Exit status 1
-says that a survivor is not explained in `mutation.toml`.
+kept: a further run tries only what was not killed, or was changed, since the last one. Exit status
+1 says that a survivor is not explained in `mutation.toml`.
 """
 
 from __future__ import annotations
@@ -109,12 +109,16 @@ def mutmut_settings(settings: Settings) -> str:
             each.name for each in sorted(ROOT.iterdir()) if not each.name.startswith(".git")
         ],
         # One process, since mutmut starts several; the order is mutmut's.
-        "pytest_add_cli_args": ["-n0", "-q", "-m", "not slow"],
+        "pytest_add_cli_args": ["-n0", "-q", "-m", "not slow", *_deselected(settings)],
         "pytest_add_cli_args_test_selection": settings.tests,
     }
     # Lists of texts are the same in JSON and in TOML.
     lines = [f"{name} = {json.dumps(value)}" for name, value in table.items()]
     return "\n[tool.mutmut]\n" + "\n".join(lines) + "\n"
+
+
+def _deselected(settings: Settings) -> list[str]:
+    return [part for each in settings.left_out for part in ("--deselect", each)]
 
 
 def to_try(folder: Path, module: str, settings: Settings, changed: bool) -> list[str]:

@@ -20,7 +20,7 @@ _VARIANT = re.compile(r"x(?:ǁ(?P<owner>\w+)ǁ|_)(?P<name>\w+?)__mutmut_(?P<numb
 _SURVIVED = (0, 5, 33)
 #: A text with two words is a sentence; all others may be names, which are data.
 _SENTENCE = re.compile(r"[A-Za-z]{2}.* |.* [A-Za-z]{2}", re.DOTALL)
-_Shown = ast.expr | ast.stmt | ast.match_case
+_Shown = ast.expr | ast.stmt | ast.match_case | ast.arguments
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class Settings:
 
     modules: tuple[str, ...]
     tests: tuple[str, ...]
+    left_out: tuple[str, ...]
     text_arguments: Mapping[str, tuple[int, ...]]
     text_functions: tuple[str, ...]
     explained: tuple[Explained, ...]
@@ -75,6 +76,7 @@ def read_settings(file: Path = FILE) -> Settings:
     return Settings(
         modules=tuple(data["modules"]),
         tests=tuple(data["tests"]),
+        left_out=tuple(data["left_out"]),
         text_arguments={name: tuple(each) for name, each in texts["arguments"].items()},
         text_functions=tuple(texts["functions"]),
         explained=tuple(

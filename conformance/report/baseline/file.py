@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -77,7 +78,8 @@ def check_writable(file: Path) -> None:
 
 def add_entries(file: Path, entries: tuple[Entry, ...], judgement: Judgement) -> None:
     """Append entries; the present content stays unchanged. Raise `BaselineError` on failure."""
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    # As bytes: a text would lose the ends of lines that the file has.
+    before = file.read_bytes().decode() if file.exists() else ""
     text = before or _HEAD.format(server=one_line(server_name(judgement.report)))
     if not text.endswith("\n"):
         text += "\n"
@@ -85,12 +87,13 @@ def add_entries(file: Path, entries: tuple[Entry, ...], judgement: Judgement) ->
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.write_bytes(text.encode())
         partial.replace(file)
     except OSError as refused:
         raise _not_writable(file, refused) from refused
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 def _not_writable(file: Path, refused: OSError) -> BaselineError:
