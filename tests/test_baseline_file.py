@@ -26,7 +26,7 @@ HEAD = 'format = "threads-conformance-baseline/1"\n'
 
 
 def judged() -> Judgement:
-    """A run in which a requirement fails in two ways, and another is blocked; nothing is accepted."""
+    """A run in which one requirement fails in two ways and one is blocked; nothing is accepted."""
     checks = [
         check("test_history", COPY.id, "fail", failure=FORGETS),
         check("test_other", COPY.id, "fail", failure=ADDS),
