@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conformance.model.json_differences import (
+from conformance.json_differences import (
     ABSENT,
     SHOWN,
     Change,

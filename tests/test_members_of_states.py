@@ -27,7 +27,7 @@ from conformance.checks.comparison_count import begin
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.contract.causes import Cause
 from conformance.deployment.client import Answer
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 
 SOURCE, COPY = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 STATE = {

@@ -20,7 +20,7 @@ from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
-from conformance.model.json_differences import same_json
+from conformance.json_differences import same_json
 from conformance.safe_text import excerpt
 
 #: A text in the messages of the other thread and nowhere else.
