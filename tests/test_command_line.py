@@ -83,6 +83,13 @@ def test_every_command_is_listed_with_a_short_help_and_can_be_loaded() -> None:
     assert "..." not in listed.partition("Commands:")[2]
 
 
+def test_requirements_are_listed_in_short() -> None:
+    ended = CliRunner().invoke(cli, ["requirements", "GET-0*", "--format", "short"])
+    lines = ended.output.splitlines()
+    assert lines[0].split()[:2] == ["GET-01", "MUST"]
+    assert all(line.startswith("GET-0") for line in lines)
+
+
 def test_a_setting_of_another_command_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

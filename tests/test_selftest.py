@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,8 +31,10 @@ from conformance.reference.wire import WireRequest
 from conformance.selftest import fault_matrix
 from conformance.selftest.asgi import InProcess, InProcessTransport
 from conformance.selftest.fault_report import as_line, as_markdown, as_summary, write
-from conformance.selftest.fault_row import Matrix, Outcome, Row
+from conformance.selftest.fault_row import Matrix, Outcome, Row, is_killed
 from conformance.selftest.impact import Impact, ImpactRecorder, SentRequest
+from conformance.selftest.matrix_run import MatrixOptions
+from conformance.selftest.try_faults import choose_faults
 
 GET_BY_CLIENTS = "clients-get-a-thread-without-values"
 
@@ -368,6 +370,38 @@ def test_one_requirement_is_tried_by_its_own_checks(
     assert ended.exit_code == 2
     assert "the fault create-refuses-an-empty-body breaks " in ended.output
     assert ", and not GET-02" in ended.output
+
+
+def test_every_fault_is_tried_on_the_checks_of_one_requirement() -> None:
+    how = MatrixOptions("", ("GET-02",), 0, False, False, 1, "full", None)
+    breaks = choose_faults(all_faults().values(), (), how)
+    assert all("GET-02" in all_faults()[each].breaks for each in breaks)
+    assert choose_faults(all_faults().values(), (), how, every=True) == list(all_faults())
+    narrowed = replace(how, matching="create-")
+    assert "create-refuses-an-empty-body" in choose_faults(
+        all_faults().values(), (), narrowed, every=True
+    )
+
+
+def test_a_fault_that_breaks_none_of_the_requirements_must_not_be_noticed() -> None:
+    assert Row("other", (), ()).outcome is Outcome.LEFT_ALONE
+    assert is_killed(Row("other", (), (), exercised=False))
+    assert Row("other", (), ("GET-02",)).outcome is Outcome.INEXACT
+    assert Row("other", (), (), crashes=("KeyError",)).outcome is Outcome.CRASHED
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        ["--requirement", "GET-02", "--freedoms"],
+        ["--requirement", "GET-02", "--fault", "create-refuses-an-empty-body"],
+    ],
+)
+def test_every_fault_needs_a_requirement_and_nothing_else(others: list[str]) -> None:
+    ended = CliRunner().invoke(cli, ["selftest", "--every-fault", *others])
+    assert ended.exit_code == 2
+    assert "--every-fault says which faults are tried" in ended.output
 
 
 def test_an_unknown_fault_is_wrong_usage() -> None:

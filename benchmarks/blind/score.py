@@ -1,6 +1,7 @@
 """Run the blind faults against all checks of the profile `full`, and report how many are found.
 
-    python -m benchmarks.blind.score [--set NAME] [--fault NAME] [-n PROCESSES] [--out FILE]
+    python -m benchmarks.blind.score [--set NAME] [--fault NAME] [--requirement ID] [-n PROCESSES]
+        [--out FILE]
 
 A fault is *found* if a requirement fails, *unseen* if requests of the checks reach it and no
 requirement fails, and *never reached* if no check reaches what it alters. The last two both count
@@ -22,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.blind.registry import BlindFault, all_blind_faults
-from conformance.contract.catalogue import HTTP, PROFILES
+from conformance.commands.requirements import find_requirements
+from conformance.contract.catalogue import HTTP, PROFILES, load_catalogue
 from conformance.faults.registry import Fault
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import Rule, WireAnswer, WireRequest, always
@@ -55,18 +57,18 @@ def outcome_of(row: Row) -> str:
     return UNSEEN if row.exercised else NEVER_REACHED
 
 
-def work(tasks: Tasks, results: Results[Row]) -> None:
-    """Try blind faults from the queue until None, in this process."""
+def work(only: tuple[str, ...], tasks: Tasks, results: Results[Row]) -> None:
+    """Try blind faults from the queue until None, by all checks or those of `only`."""
     faults = [Fault(name, (), each.apply) for name, each in all_blind_faults().items()]
-    try_faults(faults, tasks, results)
+    try_faults(faults, tasks, results, only)
 
 
-def work_late(tasks: Tasks, results: Results[Row]) -> None:
+def work_late(only: tuple[str, ...], tasks: Tasks, results: Results[Row]) -> None:
     """Try blind faults as `work` does, with the conditions of their rules asked as late."""
     faults = [
         Fault(name, (), deciding_late(each.apply)) for name, each in all_blind_faults().items()
     ]
-    try_faults(faults, tasks, results)
+    try_faults(faults, tasks, results, only)
 
 
 def deciding_late(apply: Apply) -> Apply:
@@ -87,13 +89,21 @@ def deciding_late(apply: Apply) -> Apply:
     return altered
 
 
-def try_faults(faults: Iterable[Fault], tasks: Tasks, results: Results[Row]) -> None:
-    """Try faults from the queue, by name, against all checks of the profile `full`."""
+def try_faults(
+    faults: Iterable[Fault],
+    tasks: Tasks,
+    results: Results[Row],
+    only: tuple[str, ...] = (),
+) -> None:
+    """Try faults from the queue, by name, against the checks of the profile `full`.
+
+    With `only`, those of these requirements are tried.
+    """
     known = {each.name: each for each in faults}
-    fault_matrix.work(PROFILES[-1], (HTTP,), (), frozenset(), tasks, results, known)
+    fault_matrix.work(PROFILES[-1], (HTTP,), only, frozenset(), tasks, results, known)
 
 
-def scores(chosen: Sequence[BlindFault], workers: int) -> list[Score]:
+def scores(chosen: Sequence[BlindFault], workers: int, only: tuple[str, ...] = ()) -> list[Score]:
     """Return the score of each fault, in their order; print each as soon as it is known."""
     by_name = {each.name: each for each in chosen}
 
@@ -107,11 +117,11 @@ def scores(chosen: Sequence[BlindFault], workers: int) -> list[Score]:
         made = score(row)
         print(f"{made.outcome:14} {made.fault}  {' '.join(made.fell[:8])}", flush=True)
 
-    rows = in_processes(work, (), list(by_name), workers, lambda row: row.fault, tell)
+    rows = in_processes(work, (only,), list(by_name), workers, lambda row: row.fault, tell)
     unreached = [row.fault for row in rows if outcome_of(row) == NEVER_REACHED]
     late: list[Row] = []
     if unreached:
-        late = in_processes(work_late, (), unreached, workers, lambda row: row.fault, tell)
+        late = in_processes(work_late, (only,), unreached, workers, lambda row: row.fault, tell)
     found = {row.fault: row for row in late if outcome_of(row) == FOUND}
     return [score(found.get(row.fault, row)) for row in rows]
 
@@ -133,6 +143,13 @@ def main() -> None:
     options = argparse.ArgumentParser(description="How many blind faults the suite finds.")
     options.add_argument("--set", dest="sets", action="append", default=[])
     options.add_argument("--fault", dest="faults", action="append", default=[])
+    options.add_argument(
+        "--requirement",
+        dest="only",
+        action="append",
+        default=[],
+        help="try only the checks of this requirement: seconds instead of minutes, and no score",
+    )
     options.add_argument("-n", dest="workers", type=int, default=1)
     options.add_argument("--out", type=Path)
     given = options.parse_args()
@@ -142,7 +159,11 @@ def main() -> None:
         if (not given.sets or each.set_name in given.sets)
         and (not given.faults or each.name in given.faults)
     ]
-    made = scores(chosen, min(given.workers, len(chosen)))
+    if not chosen:
+        options.error("no blind fault is named so")
+    only = find_requirements(load_catalogue(), given.only)
+    print("the checks are made on the faultless reference first", flush=True)
+    made = scores(chosen, min(given.workers, len(chosen)), only)
     print(as_text(made))
     if given.out:
         given.out.write_text(json.dumps([asdict(each) for each in made], indent=1) + "\n")

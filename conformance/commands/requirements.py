@@ -29,10 +29,10 @@ from conformance.contract.catalogue import (
 @click.option(
     "--format",
     "form",
-    type=click.Choice(("text", "json", "markdown")),
+    type=click.Choice(("text", "short", "json", "markdown")),
     default="text",
     show_default=True,
-    help="Output format.",
+    help="Output format; short is a line for each.",
 )
 def requirements_command(wanted: str | None, profile: str | None, form: str) -> None:
     """Print the promises that are checked, or some of them.
@@ -54,6 +54,8 @@ def requirements_command(wanted: str | None, profile: str | None, form: str) -> 
         click.echo(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
     elif form == "markdown":
         click.echo(as_markdown(found, () if wanted or profile else catalogue.left_out))
+    elif form == "short":
+        click.echo("\n".join(f"{each.id:20} {each.level:6} {each.title}" for each in found))
     else:
         click.echo("\n\n".join(map(as_text, found)))
 

@@ -15,6 +15,7 @@ from conformance.commands.serve import find_fault, find_freedom, load_faults, lo
 from conformance.contract.catalogue import PROFILES, load_catalogue
 from conformance.deployment.settings import DEFAULT_SEED
 from conformance.selftest import fault_report, freedom_report
+from conformance.selftest.fault_row import Outcome, Row
 from conformance.selftest.freedom_pairs import PAIRS
 from conformance.selftest.matrix_files import NoRowsError
 from conformance.selftest.matrix_run import MatrixOptions
@@ -48,6 +49,12 @@ class _NotJudged(click.ClickException):
     multiple=True,
     metavar="ID",
     help="Only the checks of this requirement, and the faults that break it; may be repeated.",
+)
+@click.option(
+    "--every-fault",
+    is_flag=True,
+    help="With --requirement: try its checks on every fault, to find those that break it and do "
+    "not name it.",
 )
 @click.option(
     "--pairs",
@@ -108,6 +115,7 @@ def selftest_command(
     named: tuple[str, ...],
     matching: str,
     requirements: tuple[str, ...],
+    every_fault: bool,
     pairs: int | None,
     seed: int,
     all_checks: int,
@@ -133,6 +141,11 @@ def selftest_command(
         raise click.UsageError("--all-checks is about faults: every check tries each freedom")
     if not freedoms and pairs is not None:
         raise click.UsageError("--pairs are pairs of freedoms: give --freedoms as well")
+    if every_fault and (freedoms or faults or not requirements):
+        raise click.UsageError(
+            "--every-fault says which faults are tried on the checks of "
+            "--requirement: give that, and no --fault, --freedom or --freedoms"
+        )
     catalogue = load_catalogue()
     how = MatrixOptions(
         matching=matching,
@@ -146,7 +159,9 @@ def selftest_command(
     )
     try:
         good = (
-            _try_freedoms(named, pairs, how) if freedoms else _try_faults(faults, all_checks, how)
+            _try_freedoms(named, pairs, how)
+            if freedoms
+            else _try_faults(faults, all_checks, how, every=every_fault)
         )
     except NoRowsError as none:
         raise click.UsageError(str(none)) from none
@@ -155,7 +170,9 @@ def selftest_command(
     sys.exit(0 if good else 1)
 
 
-def _try_faults(names: tuple[str, ...], all_checks: int, how: MatrixOptions) -> bool:
+def _try_faults(
+    names: tuple[str, ...], all_checks: int, how: MatrixOptions, *, every: bool
+) -> bool:
     faults = load_faults()
     named = [find_fault(name).name for name in names]
     for name in named:
@@ -165,17 +182,21 @@ def _try_faults(names: tuple[str, ...], all_checks: int, how: MatrixOptions) -> 
                 f"the fault {name} breaks {', '.join(breaks)}, "
                 f"and not {', '.join(how.requirements)}"
             )
-    chosen = choose_faults(faults.values(), named, how)
+    chosen = choose_faults(faults.values(), named, how, every=every)
     if not chosen:
         wanted = how.matching or ", ".join(how.requirements)
         raise click.UsageError(f"no fault matches {wanted!r}")
-    matrix, interrupted = try_faults(
-        chosen, all_checks, how, lambda row: click.echo(fault_report.as_line(row))
-    )
+    matrix, interrupted = try_faults(chosen, all_checks, how, _print_row)
     click.echo(fault_report.as_summary(matrix))
     _write(partial(fault_report.write, matrix), how, whole=not (matrix.partial or matrix.narrow))
     _check_not_interrupted(interrupted)
     return matrix.sharp
+
+
+def _print_row(row: Row) -> None:
+    # With --every-fault nearly all faults are left alone: the summary counts them.
+    if row.outcome is not Outcome.LEFT_ALONE:
+        click.echo(fault_report.as_line(row))
 
 
 def _try_freedoms(names: tuple[str, ...], pairs: int | None, how: MatrixOptions) -> bool:

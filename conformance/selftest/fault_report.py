@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conformance.contract.catalogue import COUNTED_LEVELS, load_catalogue
 from conformance.report.plain_text import counted
-from conformance.selftest.fault_row import Matrix, Outcome, Row
+from conformance.selftest.fault_row import Matrix, Outcome, Row, is_killed
 from conformance.selftest.matrix_files import (
     KILL_HEADING,
     older_rows,
@@ -26,7 +26,7 @@ def as_line(row: Row) -> str:
         ("error", row.errors),
         ("crash", row.crashes),
     ):
-        if names and row.outcome is not Outcome.KILLED:
+        if names and not is_killed(row):
             parts.append(f"{word}: {', '.join(names)}")
     return "  ".join(parts)
 
@@ -76,7 +76,7 @@ def write(matrix: Matrix, directory: Path) -> None:
 def _as_json(row: Row) -> dict[str, object]:
     shown = {name: value for name, value in asdict(row).items() if name != "why"}
     # A row with the right outcome needs no explanation.
-    why = {} if row.outcome is Outcome.KILLED else {"why": row.why}
+    why = {} if is_killed(row) else {"why": row.why}
     return {"outcome": row.outcome.name.lower(), **shown, **why}
 
 

@@ -10,9 +10,10 @@ from conformance.contract.catalogue import ALL_CLIENTS, COUNTED_LEVELS, Requirem
 
 
 class Outcome(StrEnum):
-    """The result of trying a fault. Only `KILLED` is right."""
+    """The result of trying a fault. Only the first two are right."""
 
     KILLED = "killed by exactly the named requirements"
+    LEFT_ALONE = "not noticed, and breaks none of the requirements"
     INEXACT = "killed, but not by exactly the named requirements"
     SURVIVED = "survived"
     NEVER_EXERCISED = "never exercised"
@@ -62,6 +63,8 @@ class Row:
         """The outcome of the row."""
         if self.crashes:
             return Outcome.CRASHED
+        if not (self.breaks or self.fell):
+            return Outcome.LEFT_ALONE
         if not self.exercised:
             return Outcome.NEVER_EXERCISED
         if not self.fell:
@@ -121,4 +124,4 @@ class Matrix:
 
 def is_killed(row: Row) -> bool:
     """Return whether exactly the requirements failed that the fault breaks."""
-    return row.outcome is Outcome.KILLED
+    return row.outcome in (Outcome.KILLED, Outcome.LEFT_ALONE)

@@ -13,17 +13,20 @@ from conformance.selftest.matrix_files import EarlierRun, read_earlier_faults
 from conformance.selftest.matrix_run import MatrixOptions, try_rows
 
 
-def choose_faults(faults: Iterable[Fault], named: Collection[str], how: MatrixOptions) -> list[str]:
+def choose_faults(
+    faults: Iterable[Fault], named: Collection[str], how: MatrixOptions, *, every: bool = False
+) -> list[str]:
     """Return the names of the faults that are tried: those `named`, or all, that the options fit.
 
-    Without names, faults that break none of the `requirements` of the options are left out.
+    Without names, faults that break none of the `requirements` of the options are left out, unless
+    `every`.
     """
     return [
         each.name
         for each in faults
         if (not named or each.name in named)
         and (how.matching in each.name or any(how.matching in one for one in each.breaks))
-        and (named or not how.requirements or set(how.requirements) & set(each.breaks))
+        and (named or every or not how.requirements or set(how.requirements) & set(each.breaks))
     ]
 
 
