@@ -259,7 +259,7 @@ def resuming_run_loses_its_update(broken: FaultyDeployment) -> None:
         )
 
 
-fault("answer-at-a-checkpoint-is-lost", breaks="INTERRUPT-31")(
+fault("answer-at-a-checkpoint-is-lost", breaks="INTERRUPT-31 NESTED-12")(
     change_request(
         *RUN_STARTS,
         to=lambda body: without(body, "command"),

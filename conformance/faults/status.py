@@ -206,6 +206,12 @@ def _finished(thread: Thread) -> bool:
     return thread.latest is not None and not thread.latest.tasks
 
 
+def _forked(thread: Thread) -> bool:
+    """Return whether the newest state is a finished one that does not follow the one before it."""
+    *_, before, newest = (None, *thread.checkpoints)
+    return before is not None and _finished(thread) and newest.parent_id != before.checkpoint_id
+
+
 fault("thread-is-busy-after-a-state-update", breaks="STATUS-11")(
     _after_update("busy", lambda before, thread: before == "idle" and _finished(thread))
 )
@@ -216,6 +222,9 @@ fault("thread-that-an-update-answered-stays-interrupted", breaks="STATUS-12")(
     _after_update(
         "interrupted", lambda before, thread: before == "interrupted" and _finished(thread)
     )
+)
+fault("thread-whose-question-a-fork-has-left-stays-interrupted", breaks="STATUS-12")(
+    _after_update("interrupted", lambda before, thread: before == "interrupted" and _forked(thread))
 )
 fault("thread-that-an-update-answered-is-busy", breaks="STATUS-12")(
     _after_update("busy", lambda before, thread: before == "interrupted" and _finished(thread))

@@ -4,11 +4,11 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
-from conformance.checks.conditions import FAR_S, SHOWN_BY, make
+from conformance.checks.conditions import FAR_S, SHOWN_BY, make, states_of
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import LONG_S, Runs
-from conformance.checks.views import Thread, id_of
+from conformance.checks.views import Thread, checkpoint_named, id_of
 from conformance.contract.api_constants import THREAD_STATUSES
 from conformance.deployment.settings import numbered
 
@@ -171,15 +171,40 @@ def test_a_thread_that_was_answered_by_an_update_does_not_wait(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
 ) -> None:
     thread = given.empty()
+    _answer_by_an_update(given, given_runs, context, thread)
+    _assert_status(threads, thread, "idle", context)
+
+
+@requires("STATUS-12")
+def test_a_thread_whose_question_was_left_by_a_fork_does_not_wait(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, context: CheckContext
+) -> None:
+    thread = given.empty()
+    _answer_by_an_update(given, given_runs, context, thread, forks=True)
+    _assert_status(threads, thread, "idle", context)
+
+
+def _answer_by_an_update(
+    given: ThreadsApi,
+    given_runs: Runs,
+    context: CheckContext,
+    thread: Thread,
+    *,
+    forks: bool = False,
+) -> None:
+    """Let a graph ask, and update the state as its node so that no node is next.
+
+    The update is one of the state that asks or, as a fork, of the thread's oldest state.
+    """
     given_runs.run_to_end(thread, "interrupter")
     asking = given.state(thread).get("next") or []
     if len(asking) != 1 or _status(given, thread, "interrupted", context) != "interrupted":
         raise Blocked("the thread does not wait as interrupted", by="STATUS-01")
     answer = {"messages": [{"type": "ai", "content": "answered for the node"}]}
-    given.update_state(thread, values=answer, as_node=asking[0])
+    at = {"checkpoint": checkpoint_named(states_of(given, thread)[-1])} if forks else {}
+    given.update_state(thread, values=answer, as_node=asking[0], **at)
     if left := given.state(thread).get("next"):
         raise Blocked(f"after the update as {asking[0]} {left} is next")
-    _assert_status(threads, thread, "idle", context)
 
 
 @requires("STATUS-13")
