@@ -104,7 +104,7 @@ freedom(
     choice="form of streams",
     layer=1,
     allowed_by="No source says that an event has an id, but of a stream that is resumable.",
-    may_block="STREAM-12 STREAM-13 STREAM-14 STREAM-16 THREAD-STREAM-11 THREAD-STREAM-12",
+    may_block="STREAM-12 STREAM-13 STREAM-14 STREAM-16 THREAD-STREAM-11 THREAD-STREAM-12 STREAM-24",
 )(_written(lambda raw: b"\n".join(e for e in raw.split(b"\n") if not e.startswith(b"id:"))))
 freedom(
     "streams-joined-in-one-mode-have-its-events-alone",
