@@ -205,10 +205,11 @@ def test_lifecycle_tells_of_the_end_of_each_run(
         run = given_runs.start_long(thread)
         given_runs.cancel(run, "interrupt")
 
+    # The failure last: whether a stream goes on after one is judged by THREAD-STREAM-04.
     ways: dict[str, Callable[[], object]] = {
-        "failed": lambda: given_runs.run_to_end(thread, "failing"),
         "asks": lambda: given_runs.run_to_end(thread, "interrupter"),
         "was cancelled": cancelled,
+        "failed": lambda: given_runs.run_to_end(thread, "failing"),
     }
     with streams.joined_with_event(
         thread, lambda: given_runs.run_to_end(thread, "agent"), stream_modes="lifecycle"
