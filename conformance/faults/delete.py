@@ -10,7 +10,7 @@ from conformance.faults.kit.http_changes import with_status, without
 from conformance.faults.kit.state import at_first_request, stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.model.entities import Thread
-from conformance.model.errors import InvalidError
+from conformance.model.errors import ConflictError, ModelError, NotFoundError
 from conformance.model.runs import Runs
 from conformance.model.search import Query, Searches
 from conformance.model.states import States
@@ -255,13 +255,15 @@ def old_states_come_back(broken: FaultyDeployment, gone: Gone) -> None:
 # The id of a deleted thread
 
 
-def _id_stays_taken(decision: Callable[..., Any], when: Callable[[Json], bool]) -> Apply:
-    """Refuse creations under the id of a thread that `decision` removed, where `when(options)`."""
+def _under_removed_ids(
+    removal: Callable[..., Any], then: Callable[[FaultyDeployment, Json], Any]
+) -> Apply:
+    """Answer creations under the id of a thread that `removal` removed by `then(broken, made)`."""
 
     def apply(broken: FaultyDeployment) -> None:
         removed: set[str] = set()
 
-        @broken.override(decision)
+        @broken.override(removal)
         def remove(right: Any, *given: Any, **named: Any) -> Any:
             known = set(broken.store.records.threads_by_id)
             answered = right(*given, **named)
@@ -270,22 +272,25 @@ def _id_stays_taken(decision: Callable[..., Any], when: Callable[[Json], bool]) 
 
         @broken.override(Threads.create)
         def create(right: Any, **options: Any) -> Any:
-            if str(options.get("thread_id")).lower() in removed and when(options):
-                raise InvalidError("the id was used before")
-            return right(**options)
+            made = right(**options)
+            return then(broken, made) if made["thread_id"] in removed else made
 
     return apply
 
 
-def _does_nothing(options: Json) -> bool:
-    return bool(options.get("if_exists") == "do_nothing")
+def _refusing_made(refusal: ModelError) -> Callable[[FaultyDeployment, Json], Any]:
+    def refuse(broken: FaultyDeployment, made: Json) -> Any:
+        broken.store.records.forget(made["thread_id"])
+        raise refusal
+
+    return refuse
 
 
-fault("ids-of-deleted-threads-stay-taken-for-do-nothing", breaks=["DELETE-20", "DELETE-21"])(
-    _id_stays_taken(Threads.delete, _does_nothing)
+fault("ids-of-deleted-threads-are-spent", breaks=["DELETE-20", "DELETE-21"])(
+    _under_removed_ids(Threads.delete, _refusing_made(NotFoundError("the thread was deleted")))
 )
 fault("ids-of-pruned-threads-stay-taken", breaks=["DELETE-21"])(
-    _id_stays_taken(Threads.prune, lambda options: not _does_nothing(options))
+    _under_removed_ids(Threads.prune, _refusing_made(ConflictError("the thread exists")))
 )
 
 

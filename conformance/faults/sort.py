@@ -29,7 +29,7 @@ fault("sort-by-state-is-by-any-change", breaks=["SORT-04"])(
     _taking("state_updated_at", "updated_at")
 )
 fault("sort-by-status-is-by-age", breaks=["SORT-05"])(_taking("status", "created_at"))
-fault("sort-by-status-gives-one-thread", breaks=["SORT-05"])(
+fault("sort-by-status-gives-one-thread", breaks=["SORT-05", "PAGE-02"])(
     change_answer(
         "search",
         to=lambda _, found: found[:1],
