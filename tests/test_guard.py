@@ -278,3 +278,31 @@ def test_a_visit_may_read_what_is_absent_and_write_nothing() -> None:
                 send(method, f"/threads/{each}{below}", {}, visit)
     with pytest.raises(GuardRefusal, match="none of those to be looked at"):
         send("GET", f"/threads/{uuid4()}", {}, visit)
+
+
+def test_a_visit_looks_at_the_openapi_document_and_at_paths_that_are_absent() -> None:
+    visit = Ownership(str(uuid4()), visits=[STRANGER])
+    absent = visit.absent_id()
+    for path in ("/openapi.json", f"/{absent}", f"/no/such/path/{absent}", "/info", "/ok"):
+        send("GET", path, b"", visit)
+    for method, path in (
+        ("POST", "/openapi.json"),
+        ("DELETE", f"/{absent}"),
+        ("HEAD", f"/{absent}"),
+        ("GET", "/OPENAPI.JSON"),
+        ("GET", "/store/items"),
+        ("GET", f"/{absent}/items"),
+        ("GET", f"/threads/{STRANGER}/unheard/of"),
+    ):
+        with pytest.raises(GuardRefusal, match="only to look at threads"):
+            send(method, path, b"", visit)
+
+
+def test_without_threads_to_visit_none_may_be_looked_at() -> None:
+    with pytest.raises(GuardRefusal, match="none of those to be looked at"):
+        send("GET", f"/threads/{STRANGER}", b"", Ownership(str(uuid4()), visits=[]))
+
+
+def test_a_thread_to_visit_may_be_spelled_in_any_way() -> None:
+    visit = Ownership(str(uuid4()), visits=[STRANGER.upper()])
+    send("GET", f"/threads/{STRANGER.replace('-', '')}", b"", visit)

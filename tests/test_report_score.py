@@ -209,3 +209,39 @@ class TestBaseline:
         checks = [check("test_a", MUST.id, "fail"), check("test_b", MUST.id, verdict)]
         (result,) = judge(checks, baselined=frozenset({MUST.id}))
         assert not result.baselined
+
+
+def test_the_result_of_a_requirement_says_what_it_is_of() -> None:
+    extended = REQUIREMENTS["PRUNE-01"]
+    (result,) = judge([check("test_prune", extended.id)], (extended,))
+    assert (result.id, result.level, result.profile) == ("PRUNE-01", "MUST", "extended")
+    assert (result.title, result.capability) == (extended.title, "prune")
+    assert (result.verdict, result.baselined) == (Verdict.PASS, False)
+
+
+def test_totals_count_each_requirement_and_show_the_usual_verdicts_first() -> None:
+    checks = [check(f"test_{each.id}", each.id, "fail") for each in (MUST, OTHER_MUST, SHOULD)]
+    counts = totals(judge(checks, (MUST, OTHER_MUST, SHOULD)))
+    assert counts["MUST"][Verdict.FAIL] == 2
+    assert counts["SHOULD"][Verdict.FAIL] == 1
+    assert list(counts["MUST"]) == ["pass", "fail", "unsupported", "not_run", "blocked", "error"]
+
+
+def test_a_failure_is_not_accepted_where_another_check_has_no_result() -> None:
+    failed = check("test_a", MUST.id, "fail", failure=failure("a"))
+    (whole,) = judge([failed], baselined={MUST.id})
+    assert whole.baselined
+    (lost,) = judge(
+        [failed],
+        baselined={MUST.id},
+        expected={MUST.id: ["test_copy.py::test_lost", failed.id]},
+    )
+    assert not lost.baselined
+
+
+@pytest.mark.parametrize("first", ["pass", "unsupported"])
+def test_a_check_that_passed_does_not_hide_one_that_is_not_accepted(first: str) -> None:
+    passed = check("test_a", MUST.id, first)
+    failed = check("test_b", MUST.id, "fail", failure=failure("b"))
+    assert not judge([passed, failed])[0].baselined
+    assert judge([passed, failed], baselined={MUST.id})[0].baselined

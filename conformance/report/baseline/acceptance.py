@@ -7,7 +7,7 @@ check that did not run, is never accepted, since it shows nothing about the depl
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from conformance.contract.verdicts import Verdict
 from conformance.report.record import CheckResult, RequirementResult
@@ -21,7 +21,7 @@ def with_accepted(
 ) -> tuple[RequirementResult, ...]:
     """Return the results; `baselined` if every failure or block of a requirement is accepted."""
     everything, found = tuple(results), {check.id: check for check in checks}
-    accepted: dict[str, RequirementResult] = {}
+    accepted: set[str] = set()
     added = True
     while added:
         # Blocks are accepted transitively: repeat until nothing is added.
@@ -29,7 +29,7 @@ def with_accepted(
         added = False
         for result in everything:
             if result.id not in accepted and _is_accepted(result, found, accepts, causes):
-                accepted[result.id] = result
+                accepted.add(result.id)
                 added = True
     return tuple(dataclasses.replace(each, baselined=each.id in accepted) for each in everything)
 
@@ -37,10 +37,8 @@ def with_accepted(
 class _Causes:
     """The causes that are accepted: ids of requirements, and fingerprints of their failures."""
 
-    def __init__(
-        self, accepted: dict[str, RequirementResult], checks: dict[str, CheckResult]
-    ) -> None:
-        self._ids = set(accepted)
+    def __init__(self, accepted: Collection[str], checks: dict[str, CheckResult]) -> None:
+        self._ids = frozenset(accepted)
         self._fingerprints = {
             check.failure.fingerprint
             for check in checks.values()
