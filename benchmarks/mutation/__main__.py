@@ -27,9 +27,9 @@ from benchmarks.mutation.settings import Settings, read_settings
 
 ROOT = Path(__file__).parents[2]
 _NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", ".work", ".*_cache", ".hypothesis", "__pycache__", "latest", "dist", "build"
+    ".git", ".venv", ".work", ".*_cache", ".hypothesis", "__pycache__", "reports", "dist", "build"
 )
-_WHAT_TO_INSTALL = "mutmut is not installed: pip install -e '.[test,mutation]'"
+_WHAT_TO_INSTALL = "mutmut is not installed: pip install 'mutmut>=3.8'"
 
 
 @dataclass(frozen=True)
@@ -41,40 +41,44 @@ class Score:
     killed: int
     explained: int
     unexplained: int
+    untried: int
     in_texts: int
     in_texts_killed: int
 
     @property
     def rate(self) -> float:
-        """The part that was killed, of the mutants that are no texts, in per cent."""
-        return 100.0 * self.killed / self.mutants if self.mutants else 100.0
+        """The part that was killed, of the mutants tried that are no texts, in per cent."""
+        tried = self.mutants - self.untried
+        return 100.0 * self.killed / tried if tried else 100.0
 
     def __str__(self) -> str:
         return (
             f"{self.module:56}{self.mutants:6}{self.killed:8}{self.rate:7.1f} %"
-            f"{self.explained:8}{self.unexplained:8}"
+            f"{self.explained:8}{self.unexplained:8}{self.untried:8}"
             f"{self.in_texts:8}{self.in_texts_killed:8}"
         )
 
 
 HEAD = (
     f"{'module':56}{'mutants':>6}{'killed':>8}{'score':>8}"
-    f"{'expl.':>9}{'unexpl.':>8}{'texts':>8}{'killed':>8}"
+    f"{'expl.':>9}{'unexpl.':>8}{'untried':>8}{'texts':>8}{'killed':>8}"
 )
 
 
 def score_of(module: str, mutants: Sequence[Mutant], settings: Settings) -> Score:
     """Count the mutants of a module, or of all modules."""
     judging = [each for each in mutants if not each.in_text]
-    survivors = [each for each in judging if each.survived]
+    tried = [each for each in judging if each.tried]
+    survivors = [each for each in tried if each.survived]
     unexplained = settings.unexplained(judging)
     texts = [each for each in mutants if each.in_text]
     return Score(
         module,
         mutants=len(judging),
-        killed=len(judging) - len(survivors),
+        killed=len(tried) - len(survivors),
         explained=len(survivors) - len(unexplained),
         unexplained=len(unexplained),
+        untried=len(judging) - len(tried),
         in_texts=len(texts),
         in_texts_killed=sum(not each.survived for each in texts),
     )
