@@ -164,7 +164,7 @@ def test_a_failure_with_a_cause_has_its_fingerprint() -> None:
 def test_a_fingerprint_is_made_of_the_last_answer_and_what_differs(
     ended: BaseException, last: tuple[str, ...]
 ) -> None:
-    assert fingerprint_of(ended, [READ, COPIED]) == fingerprint("failed", "copy", 500, *last)
+    assert fingerprint_of(ended, [READ, READ, COPIED]) == fingerprint("failed", "copy", 500, *last)
     assert fingerprint_of(ended, [COPIED, READ]) == fingerprint("failed", "get", 200, *last)
     assert fingerprint_of(ended, []) == fingerprint("failed", "", None, *last)
 

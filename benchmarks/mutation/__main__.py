@@ -80,7 +80,7 @@ def score_of(module: str, mutants: Sequence[Mutant], settings: Settings) -> Scor
         unexplained=len(unexplained),
         untried=len(judging) - len(tried),
         in_texts=len(texts),
-        in_texts_killed=sum(not each.survived for each in texts),
+        in_texts_killed=sum(each.tried and not each.survived for each in texts),
     )
 
 
@@ -128,7 +128,7 @@ def _deselected(settings: Settings) -> list[str]:
 def to_try(folder: Path, module: str, settings: Settings, changed: bool) -> list[str]:
     """Return the names or patterns of the mutants of a module that are to be tried."""
     known = [] if changed else _mutants(folder, module, settings)
-    if not known:
+    if not any(each.tried for each in known):
         return [f"{'.'.join(Path(module).with_suffix('').parts)}.*"]
     return [each.name for each in known if each.survived or not each.tried]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 
-import httpx
-
 from conformance.checks.outcomes import (
     Blocked,
     NotRun,
@@ -34,14 +32,13 @@ def verdict_of(ended: BaseException) -> Verdict:
             return Verdict.NOT_RUN
         case NotOursRefusal():
             return Verdict.BLOCKED
-        case httpx.HTTPError():
-            return Verdict.ERROR
         case AssertionError():
             return Verdict.FAIL
         case BaseExceptionGroup():
             # Hypothesis raises several distinct failures of one property together.
             return worst(verdict_of(each) for each in ended.exceptions)
         case _:
+            # The deployment did not answer, or the suite has a defect.
             return Verdict.ERROR
 
 
