@@ -169,6 +169,7 @@ def test_survivors_are_explained_or_not(found: list[Mutant]) -> None:
     assert settings(KNOWN).unexplained(found) == []
     # One explanation is of one mutant.
     assert settings(KNOWN).unexplained([*found, *found]) == [survivor]
+    assert settings().unexplained([*found, *found]) == [survivor, survivor]
     assert settings(KNOWN).outdated(found) == []
     gone = Explained("p.m.f", "a < 1", "a < 2", "it is killed")
     assert settings(KNOWN, gone).outdated(found) == [gone]
@@ -205,16 +206,28 @@ def test_without_mutmut_what_to_install_is_told(monkeypatch: pytest.MonkeyPatch)
         program.main([])
 
 
+def test_only_functions_that_were_changed_are_tried_again() -> None:
+    before = "def f():\n    return 1\n\nclass C:\n    def m(self):\n        return 1\n"
+    assert program.changed_since(before, f"import a\n{before}", "p/m.py") == []
+    now = before.replace("        return 1", "        return 2") + "\ndef g():\n    return 1\n"
+    assert program.changed_since(before, now, "p/m.py") == [
+        "p.m.xǁCǁm__mutmut_*",
+        "p.m.x_g__mutmut_*",
+    ]
+    assert program.changed_since("", now, "p/m.py") == ["p.m.*"]
+
+
 @pytest.mark.slow
 def test_a_copy_is_made_once_and_only_what_changed_is_copied_again(tmp_path: Path) -> None:
     made = program.copy_tree(tmp_path, SETTINGS)
-    assert made == set(SETTINGS.modules)
+    assert list(made) == list(SETTINGS.modules)
+    assert made["conformance/runner/judging.py"] == ["conformance.runner.judging.*"]
     pyproject = (tmp_path / "pyproject.toml").read_text(encoding="utf-8")
     assert pyproject.count("[tool.mutmut]") == 1
     module = tmp_path / SETTINGS.modules[0]
     before = module.stat().st_mtime_ns
-    assert program.copy_tree(tmp_path, SETTINGS) == set()
+    assert not any(program.copy_tree(tmp_path, SETTINGS).values())
     assert module.stat().st_mtime_ns == before
     assert (tmp_path / "pyproject.toml").read_text(encoding="utf-8") == pyproject
-    module.write_text("")
-    assert program.copy_tree(tmp_path, SETTINGS) == {SETTINGS.modules[0]}
+    module.write_text("pass")
+    assert program.copy_tree(tmp_path, SETTINGS)[SETTINGS.modules[0]]

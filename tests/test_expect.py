@@ -244,6 +244,13 @@ def test_a_copy_must_be_the_source_at_some_time(copies: list[History], least: in
     broken_by(lambda: expect.assert_copies_at_times(GROWN, copies, least))
 
 
+@pytest.mark.parametrize("member", ["id", "name"])
+def test_of_a_task_that_differs_the_member_is_told(member: str) -> None:
+    copy = history(COPY, moment(2, tasks=[task(**{member: "another"})]))
+    broken = broken_by(lambda: expect.assert_copies_at_times(GROWN, [copy], 1))
+    assert broken.kinds == (f"$.tasks[*].{member} str str",)
+
+
 def test_a_copy_at_some_time_may_name_its_source() -> None:
     source = history(SOURCE, state(SOURCE, 2), state(SOURCE, 1))
     expect.assert_copies_at_times(source, [history(COPY, state(SOURCE, 1))], 1)
@@ -415,11 +422,13 @@ def test_what_only_one_answer_shows_is_not_waited_for() -> None:
 # Times
 
 
-def advance(*moments: Any, member: str | None = None) -> None:
+def advance(*moments: Any, member: str | None = None, acts: list[str] | None = None) -> None:
     """Judge a time that every act moves to the next of these moments; the last one stays."""
     left = list(moments)
 
     def act() -> None:
+        if acts is not None:
+            acts.append("act")
         if len(left) > 1:
             left.pop(0)
 
@@ -441,7 +450,10 @@ def advance(*moments: Any, member: str | None = None) -> None:
 )
 @pytest.mark.parametrize("member", [None, "state_updated_at"])
 def test_a_time_advances(moments: list[str], member: str | None) -> None:
-    assert not counted(lambda: advance(*moments, member=member)).saw_nothing
+    acts: list[str] = []
+    assert not counted(lambda: advance(*moments, member=member, acts=acts)).saw_nothing
+    # Once it is later, the act is not repeated.
+    assert len(acts) == len(moments) - 1
 
 
 @pytest.mark.parametrize(

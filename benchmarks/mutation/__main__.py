@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmarks.mutation.mutants import Mutant, mutants_of
+from benchmarks.mutation.mutants import Mutant, functions_in, mutants_of
 from benchmarks.mutation.settings import Settings, read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -84,18 +84,35 @@ def score_of(module: str, mutants: Sequence[Mutant], settings: Settings) -> Scor
     )
 
 
-def copy_tree(folder: Path, settings: Settings) -> set[str]:
-    """Copy the repository and write mutmut's settings; return the modules that were changed."""
+def copy_tree(folder: Path, settings: Settings) -> dict[str, list[str]]:
+    """Copy the repository and write mutmut's settings; return what was changed of each module.
 
-    def text_of(module: str) -> str | None:
-        file = folder / module
-        return file.read_text(encoding="utf-8") if file.exists() else None
-
-    before = {each: text_of(each) for each in settings.modules}
+    What was changed is given as patterns of the names of mutants.
+    """
+    before = {each: _text_of(folder / each) for each in settings.modules}
     shutil.copytree(ROOT, folder, ignore=_NOT_COPIED, dirs_exist_ok=True, copy_function=_copy)
     with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write(mutmut_settings(settings))
-    return {each for each, text in before.items() if text != text_of(each)}
+    return {
+        each: changed_since(text, _text_of(folder / each), each) for each, text in before.items()
+    }
+
+
+def _text_of(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+def changed_since(before: str, now: str, module: str) -> list[str]:
+    """Return patterns for the mutants of the functions of a module that were changed."""
+    prefix = ".".join(Path(module).with_suffix("").parts)
+    if not before:
+        return [f"{prefix}.*"]
+    known = functions_in(before)
+    return [
+        f"{prefix}.{name}__mutmut_*"
+        for name, source in functions_in(now).items()
+        if known.get(name) != source
+    ]
 
 
 def _copy(source: str, target: str) -> None:
@@ -125,12 +142,13 @@ def _deselected(settings: Settings) -> list[str]:
     return [part for each in settings.left_out for part in ("--deselect", each)]
 
 
-def to_try(folder: Path, module: str, settings: Settings, changed: bool) -> list[str]:
+def to_try(folder: Path, module: str, settings: Settings, changed: list[str]) -> list[str]:
     """Return the names or patterns of the mutants of a module that are to be tried."""
-    known = [] if changed else _mutants(folder, module, settings)
+    known = _mutants(folder, module, settings)
     if not any(each.tried for each in known):
         return [f"{'.'.join(Path(module).with_suffix('').parts)}.*"]
-    return [each.name for each in known if each.survived or not each.tried]
+    left = [each.name for each in known if each.survived or not each.tried]
+    return changed + [each for each in left if not any(fnmatch(each, of) for of in changed)]
 
 
 def _mutants(folder: Path, module: str, settings: Settings) -> list[Mutant]:
@@ -145,7 +163,7 @@ def run(folder: Path, modules: Iterable[str], settings: Settings, processes: int
     changed = copy_tree(folder, settings)
     chosen = list(modules)
     names = [
-        name for module in chosen for name in to_try(folder, module, settings, module in changed)
+        name for module in chosen for name in to_try(folder, module, settings, changed[module])
     ]
     if names:
         command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(processes), *names]

@@ -102,6 +102,18 @@ def mutants_of(root: Path, module: Path, texts: Texts) -> Iterator[Mutant]:
         )
 
 
+def functions_in(source: str) -> dict[str, str]:
+    """Return the source of each function of a module, and of its classes, by mutmut's names."""
+    found = {}
+    for node in ast.parse(source).body:
+        inner = node.body if isinstance(node, ast.ClassDef) else [node]
+        owner = f"x\u01c1{node.name}\u01c1" if isinstance(node, ast.ClassDef) else "x_"
+        for each in inner:
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+                found[f"{owner}{each.name}"] = ast.get_source_segment(source, each) or ""
+    return found
+
+
 def smallest_change(one: ast.AST, other: ast.AST) -> tuple[str, str]:
     """Return the smallest pieces of two variants of a function that differ, as source.
 

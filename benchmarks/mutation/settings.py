@@ -54,7 +54,7 @@ class Settings:
             if not mutant.survived or mutant.in_text:
                 continue
             known = (mutant.function, mutant.was, mutant.becomes)
-            if not left[known]:
+            if left[known] <= 0:
                 found.append(mutant)
             left[known] -= 1
         return found
