@@ -18,7 +18,7 @@ from conformance.checks.comparison_count import ComparisonCount
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.views import History
 from conformance.contract.api_constants import LONGEST_PAGE
-from conformance.contract.causes import Cause
+from conformance.contract.causes import NOT_GRANTED, Cause
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.ownership.proof import Ownership
 from conformance.deployment.settings import Settings
@@ -398,6 +398,13 @@ def test_a_read_that_is_refused_before_the_act_blocks() -> None:
     assert acts == []
 
 
+def test_a_thread_that_is_gone_before_the_act_blocks_and_is_no_missing_operation() -> None:
+    gone: Reads = [(404, {})]
+    deployment = Deployment(get=gone, state=gone, history=gone)
+    blocked = blocked_by(lambda: expect.assert_untouched(deployment.api, THREAD, lambda: None))
+    assert blocked.by == (Cause.refused("get", 404, NOT_GRANTED),)
+
+
 def test_a_thread_that_moves_by_itself_proves_nothing() -> None:
     deployment = Deployment(state=[(200, STATE), (200, {**STATE, "next": ["n"]}), (200, STATE)])
     acts: list[str] = []
@@ -509,6 +516,7 @@ def test_what_is_no_time_with_an_offset_fails_or_blocks(text: Any) -> None:
     assert "the end" in str(blocked_by(lambda: expect.in_utc(text, "the end")))
 
 
+@pytest.mark.usefixtures("far_away")
 def test_a_time_is_told_in_utc() -> None:
     assert expect.in_utc("2026-01-01T01:00:00+01:00", "") == "2026-01-01T00:00:00+00:00"
 

@@ -110,6 +110,7 @@ def test_published_members_are_kept_in_lists_too() -> None:
         (None, None),
     ],
 )
+@pytest.mark.usefixtures("far_away")
 def test_the_time_of_a_state_is_told_in_utc(shown: Any, told: Any) -> None:
     assert published_state({"created_at": shown}) == {"created_at": told}
 
