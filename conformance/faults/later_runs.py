@@ -218,27 +218,21 @@ def follows_the_newest(broken: FaultyDeployment) -> None:
 # Threads that wait, or failed
 
 
-def _first_position_becomes(change: Callable[[Run, Checkpoint], Run]) -> Apply:
-    """Start runs on a thread with a state as if they were `change(run, state)`."""
-
-    def apply(broken: FaultyDeployment) -> None:
-        @broken.override(Executor.first_position)
-        def first_position(right: Any, graph: Any, base: Any, run: Run) -> Checkpoint:
-            made: Checkpoint = right(graph, base, run if base is None else change(run, base))
-            return made
-
-    return apply
-
-
-def _without_input(run: Run, base: Checkpoint) -> Run:
-    """Take away the input of a run where a breakpoint has stopped the thread."""
-    stopped = bool(base.tasks) and not any(task.interrupts or task.error for task in base.tasks)
-    return replace(run, kwargs={**run.kwargs, "input": None}) if stopped else run
-
-
-fault("input-where-a-breakpoint-stopped-is-lost", breaks="RUN-29")(
-    _first_position_becomes(_without_input)
-)
+@fault("input-where-a-breakpoint-stopped-is-lost", breaks="RUN-29")
+def is_lost(broken: FaultyDeployment) -> None:
+    @broken.override(Runs.begin_run)
+    def begin_run(right: Any, thread_id: str, request: dict[str, Any]) -> Run:
+        thread = stored_thread(broken, thread_id)
+        earlier = [
+            each
+            for each in (thread.runs[-1:] if thread else ())
+            if each.status == "interrupted" and each.graph_id == request["assistant_id"]
+        ]
+        stopped = any(each.kwargs.get("interrupt_before") for each in earlier)
+        if stopped and not request.get("checkpoint"):
+            request = without(request, "input")
+        run: Run = right(thread_id, request)
+        return run
 
 
 @fault("input-where-the-thread-asks-is-the-answer", breaks="RUN-29")
