@@ -303,6 +303,8 @@ def _assert_partial_before_second(
     plain = given.empty()
     given_runs.run_to_end(plain, "slow", seconds=0)
     whole = len(message_contents(given.state(plain)))
+    if whole < 2:
+        raise Blocked(f"a whole run leaves {whole} messages", by="RUN-01")
     said = message_contents(given.state(thread))
     if "second" not in said:
         raise Blocked(f"the second run does not add its input: {said}", by=by)
