@@ -79,7 +79,7 @@ def resolved(server: str) -> str:
 def check(url: str, profile: str, visible_within: str, report_dir: Path) -> None:
     """Run the checks; RuntimeError unless the run ends with a report, whatever the verdict."""
     command = ["-m", "conformance", "run", "--url", url, "--profile", profile, "--disposable"]
-    command += ["--visible-within", visible_within]
+    command += ["--visible-within", visible_within, "-n", "auto"]
     ended = _python(*command, "--report-dir", str(report_dir))
     if ended not in (0, 1, 3) or not (report_dir / "report.json").exists():
         raise RuntimeError(f"the run ended with status {ended}")

@@ -223,4 +223,7 @@ fault("run-under-way-is-joined-under-any-thread", breaks=["ISOLATE-07"])(
 fault("stream-of-a-run-is-joined-under-any-thread", breaks=["ISOLATE-07"])(
     looking_up_anywhere("run_join_stream")
 )
+fault("stream-of-a-run-that-began-is-joined-under-any-thread", breaks=["ISOLATE-07"])(
+    looking_up_anywhere("run_join_stream", runs=lambda run: run.started)
+)
 fault("run-is-deleted-under-any-thread", breaks=["ISOLATE-08"])(looking_up_anywhere("run_delete"))

@@ -202,6 +202,7 @@ def test_anothers_runs_are_not_shown(tenant_pair: Pair, operation: str) -> None:
         if operation == "join-stream":
             # The stream of a run that has ended may be empty.
             run = runs.start(thread, "slow", str(number), seconds=1, metadata=secret)
+            runs.wait_for_begin(run)
         else:
             run = runs.start(thread, "agent", number=number, metadata=secret)
             runs.join(run)

@@ -170,6 +170,9 @@ def test_anothers_run_is_not_joined(
     join = client.runs.join_stream if way == "stream" else client.run_join
     if ended:
         given_runs.join(run)
+    else:
+        # A server may find a run under any thread once it is under way, and none that waits.
+        given_runs.wait_for_begin(run)
     answer = join(id_of(thread), run.run_id)
     own = given.ensure_success(join(run.thread_id, run.run_id), theirs)
     assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
