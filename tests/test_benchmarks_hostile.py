@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks.hostile.harm_to_others import Harm
 from benchmarks.hostile.lies import CLOCKS, LIES, rows
 from benchmarks.hostile.lies_matrix import Lying, LyingDeployment, Seen, served
 from benchmarks.hostile.network import MEANINGS, RATELESS, Counts, Mode, Proxy, Trouble
 from benchmarks.hostile.network_matrix import TWELVE, Cell, Outcome
 from benchmarks.hostile.others import Others
-from benchmarks.hostile.recording import Harm
 from benchmarks.hostile.restartable import Deployment
 from benchmarks.hostile.running import Result, run_concurrently
 from benchmarks.hostile.strangers import plant_strangers

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from benchmarks.hostile.recording import RecordingStore, as_others
+from benchmarks.hostile.harm_to_others import RecordingStore, as_others
 from conformance.contract.operations import identify
 
 #: Requests with this header are sent by somebody else, not by the suite.

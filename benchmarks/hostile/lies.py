@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from benchmarks.hostile.recording import RecordingStore, as_others, by_others
+from benchmarks.hostile.harm_to_others import RecordingStore, as_others, by_others
 from conformance.model.entities import Thread
 from conformance.reference.wire import Wire, WireAnswer, WireRequest
 

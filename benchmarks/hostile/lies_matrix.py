@@ -32,9 +32,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from benchmarks.hostile.foreign_writes import Watch
+from benchmarks.hostile.harm_to_others import Harm, RecordingStore
 from benchmarks.hostile.lies import CANARY, LIES, World, rows, tell, watch_tag
 from benchmarks.hostile.others import Others, living
-from benchmarks.hostile.recording import Harm, RecordingStore
 from benchmarks.hostile.running import Result, Suite, enable_ctrl_c, run_concurrently
 from benchmarks.hostile.tables import heading, line
 from conformance.reference.app import create_app

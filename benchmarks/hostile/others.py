@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from benchmarks.hostile.foreign_writes import OTHERS_HEADER
+from benchmarks.hostile.harm_to_others import RecordingStore
 from benchmarks.hostile.lies import CANARY, others_thread
-from benchmarks.hostile.recording import RecordingStore
 
 #: The ages of the threads made before the run, some of them just below and above 5 minutes.
 _AGES = (

@@ -1,4 +1,4 @@
-"""A store that records who owns each thread, run and cron, and who changes them."""
+"""A store that notes who owns each thread, run and cron, and counts the harm done to others."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
+from conformance.deployment.ownership.proof import canonical
 from conformance.model.entities import Cron, Thread
 from conformance.model.ids_and_times import Clock, Ids
 from conformance.model.records import Records
@@ -204,11 +205,3 @@ class RecordingStore(ThreadStore):
     def wall(self) -> datetime:
         """Return the current time by the clock of this deployment, regardless of `age`."""
         return datetime.now(UTC) + self.clock_ahead
-
-
-def canonical(text: str) -> str:
-    """Return the canonical form of a UUID, however it is written; other texts as they are."""
-    try:
-        return str(UUID(text))
-    except ValueError:
-        return text
