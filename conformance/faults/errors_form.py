@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from conformance.faults.kit.http_changes import change_request, refusing, without
 from conformance.faults.registry import Apply, FaultyDeployment, fault
@@ -138,6 +139,29 @@ fault("prune-of-no-ids-prunes-nothing", breaks=["ERROR-TYPE-04"])(
         when=lambda request: "thread_ids" not in request.members,
     )
 )
+
+
+def _is_id(value: Any) -> bool:
+    try:
+        return bool(UUID(value))
+    except (AttributeError, TypeError, ValueError):
+        return False
+
+
+def names_what_is_no_id(request: WireRequest) -> bool:
+    """Return whether a pruning names something that is no UUID."""
+    named = request.members.get("thread_ids")
+    return isinstance(named, list) and not all(map(_is_id, named))
+
+
+@fault("prune-skips-what-is-no-id", breaks=["ERROR-TYPE-04", "ERROR-RANGE-04", "ERROR-ANY-07"])
+def prune_skips_what_is_no_id(broken: FaultyDeployment) -> None:
+    @broken.wire.before("prune", when=names_what_is_no_id)
+    def skip(request: WireRequest) -> None:
+        named = list(filter(_is_id, request.members["thread_ids"]))
+        request.body = {**request.members, "thread_ids": named}
+
+
 fault("update-ignores-a-number-for-ttl", breaks=["ERROR-TYPE-05", "ERROR-ANY-04"])(
     leaving_out("update", "ttl", _is(int, float))
 )
@@ -160,6 +184,20 @@ def without_checkpoint_the_newest(broken: FaultyDeployment) -> None:
         if answer.status == 422 and request.thread_id in broken.store.records.threads_by_id:
             found = json_answer(200, broken.store.states.state(request.thread_id))
             answer.status, answer.raw = found.status, found.raw
+
+
+def _namespace_is_no_text(request: WireRequest) -> bool:
+    checkpoint = request.members.get("checkpoint")
+    namespace = checkpoint.get("checkpoint_ns", "") if isinstance(checkpoint, dict) else ""
+    return not isinstance(namespace, str)
+
+
+@fault("post-state-ignores-a-namespace-that-is-no-text", breaks=["ERROR-ANY-09"])
+def namespace_is_ignored(broken: FaultyDeployment) -> None:
+    @broken.wire.before("post_state_at_checkpoint", when=_namespace_is_no_text)
+    def ignore(request: WireRequest) -> None:
+        checkpoint = without(request.members["checkpoint"], "checkpoint_ns")
+        request.body = {**request.members, "checkpoint": checkpoint}
 
 
 fault("post-history-ignores-a-number-for-metadata", breaks=["ERROR-TYPE-08", "ERROR-ANY-03"])(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from conformance.faults.kit.state import leaving_behind
+from conformance.faults.errors_form import names_what_is_no_id
+from conformance.faults.kit.state import leaving_behind, stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import When, WireAnswer, WireRequest, always
 
@@ -45,6 +46,25 @@ fault("refused-run-leaves-the-thread-busy", breaks=["ERROR-SAFE-04"])(
         lambda _, thread: replace(thread, status="busy"),
     )
 )
+
+
+@fault("refused-prune-touches-its-threads", breaks=["ERROR-SAFE-08"])
+def refused_prune_touches_its_threads(broken: FaultyDeployment) -> None:
+    @broken.wire.after("prune", when=names_what_is_no_id)
+    def touch(request: WireRequest, answer: WireAnswer) -> None:
+        for thread in [stored_thread(broken, str(e)) for e in request.members["thread_ids"]]:
+            if answer.status == 422 and thread is not None:
+                broken.store.records.keep(replace(thread, updated_at=broken.store.records.now()))
+
+
+@fault("refused-state-update-touches-its-thread", breaks=["ERROR-SAFE-03", "ERROR-SAFE-06"])
+def refused_state_update_touches_its_thread(broken: FaultyDeployment) -> None:
+    @broken.wire.after("update_state")
+    def touch(request: WireRequest, answer: WireAnswer) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        if answer.status == 422 and thread is not None:
+            broken.store.records.keep(replace(thread, updated_at=broken.store.records.now()))
+
 
 # Bodies of refusals
 

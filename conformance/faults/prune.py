@@ -200,3 +200,10 @@ def shortens_copies(broken: FaultyDeployment) -> None:
         return answer
 
     _pruning(prune)(broken)
+
+
+@fault("prune-leaves-out-the-first-of-several", breaks=["PRUNE-01", "PRUNE-02", "ERROR-ANY-12"])
+def prune_leaves_out_the_first(broken: FaultyDeployment) -> None:
+    @broken.override(Threads.prune)
+    def prune(right: Any, thread_ids: list[str], *others: Any, **named: Any) -> Any:
+        return right(thread_ids[1:] if len(thread_ids) > 1 else thread_ids, *others, **named)
