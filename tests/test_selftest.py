@@ -33,8 +33,8 @@ from conformance.selftest.asgi import InProcess, InProcessTransport
 from conformance.selftest.fault_report import as_line, as_markdown, as_summary, write
 from conformance.selftest.fault_row import Matrix, Outcome, Row, is_killed
 from conformance.selftest.impact import Impact, ImpactRecorder, SentRequest
-from conformance.selftest.matrix_run import MatrixOptions
-from conformance.selftest.try_faults import choose_faults
+from conformance.selftest.try_faults import choose_faults, choose_narrow
+from conformance.selftest.try_rows import MatrixOptions
 
 GET_BY_CLIENTS = "clients-get-a-thread-without-values"
 
@@ -140,15 +140,15 @@ def test_a_narrow_fault_is_tried_by_the_checks_of_what_it_breaks(
 
 def test_which_faults_are_narrow_is_decided_by_the_seed() -> None:
     names = list(all_faults())
-    some = fault_matrix.choose_narrow(names, 25, seed=1)
+    some = choose_narrow(names, 25, seed=1)
     assert 0.7 < len(some) / len(names) < 0.8
-    assert some == fault_matrix.choose_narrow(names, 25, seed=1)
-    assert some != fault_matrix.choose_narrow(names, 25, seed=2)
-    assert not fault_matrix.choose_narrow(names, 100, seed=1)
+    assert some == choose_narrow(names, 25, seed=1)
+    assert some != choose_narrow(names, 25, seed=2)
+    assert not choose_narrow(names, 100, seed=1)
     # What every answer of a run can break is not broken by the checks that name it alone.
     every = {each for each in names if "ERROR-INTERNAL-01" in all_faults()[each].breaks}
     assert every
-    assert not every & fault_matrix.choose_narrow(names, 0, seed=1)
+    assert not every & choose_narrow(names, 0, seed=1)
 
 
 @pytest.mark.slow

@@ -18,10 +18,10 @@ from conformance.selftest import fault_report, freedom_report
 from conformance.selftest.fault_row import Outcome, Row
 from conformance.selftest.freedom_pairs import PAIRS
 from conformance.selftest.matrix_files import NoRowsError
-from conformance.selftest.matrix_run import MatrixOptions
 from conformance.selftest.processes import SelftestError
 from conformance.selftest.try_faults import choose_faults, try_faults
 from conformance.selftest.try_freedoms import choose_freedoms, try_freedoms
+from conformance.selftest.try_rows import MatrixOptions
 
 
 class _NotJudged(click.ClickException):

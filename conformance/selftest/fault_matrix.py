@@ -6,7 +6,6 @@ and then takes faults from a queue until it is empty.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -29,7 +28,7 @@ from conformance.contract.verdicts import Verdict
 from conformance.faults.registry import Fault, all_faults, faulty_deployment
 from conformance.reference.altered import Altered
 from conformance.runner.selection import client_of, requirements_of, restarts
-from conformance.runner.server_errors import INTERNAL_ERROR, results_of_errors
+from conformance.runner.server_errors import results_of_errors
 from conformance.selftest.fault_row import Row
 from conformance.selftest.processes import Results, SelftestError, Tasks, in_processes
 from conformance.selftest.worker import (
@@ -68,25 +67,6 @@ def run_matrix(
         lambda row: row.name,
         on_row,
     )
-
-
-def choose_narrow(faults: Iterable[str], percent: int, seed: int) -> frozenset[str]:
-    """Return the faults that are not tried by all checks: all but about `percent` %, by the seed.
-
-    A fault that any answer of a run can reveal is always tried by all checks.
-    """
-    known = all_faults()
-    chosen = random.Random(seed)
-    return frozenset(
-        each
-        for each in faults
-        # Drawn for each fault, so that a new fault does not change the choice of those before it.
-        if chosen.random() * 100 >= percent and not _concerns_every_answer(known[each])
-    )
-
-
-def _concerns_every_answer(fault: Fault) -> bool:
-    return INTERNAL_ERROR in fault.breaks
 
 
 def _concerns(fault: Fault, capability: str) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from conformance.contract.catalogue import PROFILES
 from conformance.faults.registry import Fault, all_faults
-from conformance.selftest.fault_matrix import choose_narrow, run_matrix
+from conformance.runner.server_errors import INTERNAL_ERROR
+from conformance.selftest.fault_matrix import run_matrix
 from conformance.selftest.fault_row import Matrix, Row, is_killed
 from conformance.selftest.matrix_files import EarlierRun, read_earlier_faults
-from conformance.selftest.matrix_run import MatrixOptions, try_rows
+from conformance.selftest.try_rows import MatrixOptions, try_rows
 
 
 def choose_faults(
@@ -28,6 +30,25 @@ def choose_faults(
         and (how.matching in each.name or any(how.matching in one for one in each.breaks))
         and (named or every or not how.requirements or set(how.requirements) & set(each.breaks))
     ]
+
+
+def choose_narrow(faults: Iterable[str], percent: int, seed: int) -> frozenset[str]:
+    """Return the faults that are not tried by all checks: all but about `percent` %, by the seed.
+
+    A fault that any answer of a run can reveal is always tried by all checks.
+    """
+    known = all_faults()
+    chosen = random.Random(seed)
+    return frozenset(
+        each
+        for each in faults
+        # Drawn for each fault, so that a new fault does not change the choice of those before it.
+        if chosen.random() * 100 >= percent and not _concerns_every_answer(known[each])
+    )
+
+
+def _concerns_every_answer(fault: Fault) -> bool:
+    return INTERNAL_ERROR in fault.breaks
 
 
 def try_faults(

@@ -11,7 +11,7 @@ from conformance.selftest.freedom_matrix import run_freedoms
 from conformance.selftest.freedom_pairs import PAIRS, choose_pairs
 from conformance.selftest.freedom_row import FreedomMatrix, FreedomRow, is_free, name_of
 from conformance.selftest.matrix_files import EarlierRun, read_earlier_freedoms
-from conformance.selftest.matrix_run import MatrixOptions, try_rows
+from conformance.selftest.try_rows import MatrixOptions, try_rows
 
 
 def choose_freedoms(
