@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
 from conformance.commands.schemas import guess, schemas_command
-from conformance.contract import derive, schemas
+from conformance.contract import derive_schemas, schemas
 from conformance.contract.documented import load_fixtures, outputs_of, requests_of
 from conformance.contract.schemas import (
     FORMATS,
@@ -64,8 +64,8 @@ EMPTY_STATE: dict[str, Any] = {
 @pytest.fixture
 def own_schemas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of schemas that a test may spoil."""
-    monkeypatch.setattr(derive, "schemas_dir", lambda: tmp_path)
-    derive.write()
+    monkeypatch.setattr(derive_schemas, "schemas_dir", lambda: tmp_path)
+    derive_schemas.write()
     return tmp_path
 
 
@@ -73,7 +73,7 @@ def own_schemas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_committed_schemas_are_what_the_fixtures_give() -> None:
-    assert derive.check() == []
+    assert derive_schemas.check() == []
 
 
 def test_a_schema_changed_by_hand_is_noticed(own_schemas: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_schema_changed_by_hand_is_noticed(own_schemas: Path) -> None:
     (own_schemas / "count.json").unlink()
     (own_schemas / "stray.json").write_text("{}")
     (own_schemas / "report.json").write_text("{}")
-    assert derive.check() == [
+    assert derive_schemas.check() == [
         "thread.json is not what the fixtures give",
         "count.json is missing",
         "stray.json comes from no fixture",
@@ -121,8 +121,10 @@ def test_an_edit_that_does_not_fit_is_named() -> None:
         "cases": [["get"]],
         "edits": [{"at": "/properties/nothing", "set": {"format": "uuid"}, "reason": ""}],
     }
-    with pytest.raises(derive.DerivationError, match="thing: no edit at '/properties/nothing'"):
-        derive._derive("thing", entry, {})
+    with pytest.raises(
+        derive_schemas.DerivationError, match="thing: no edit at '/properties/nothing'"
+    ):
+        derive_schemas._derive("thing", entry, {})
 
 
 # ---- what the documents show is right -----------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from conformance.contract import derive
+from conformance.contract import derive_schemas
 from conformance.contract.schemas import load_schema, schema_names, violations
 
 #: Schemas of objects among which `guess` chooses; on a tie the first one wins.
@@ -24,14 +24,14 @@ def schemas_command() -> None:
 @schemas_command.command(name="derive")
 def derive_command() -> None:
     """Derive the schemas from the fixtures and write them."""
-    written = derive.write()
+    written = derive_schemas.write()
     click.echo(f"wrote {len(written)} files to {written[0].parent}")
 
 
 @schemas_command.command(name="check")
 def check_command() -> None:
     """Exit 1 if the committed schemas differ from what the fixtures give."""
-    differing = derive.check()
+    differing = derive_schemas.check()
     if not differing:
         click.echo("the schemas agree with the fixtures")
         return
