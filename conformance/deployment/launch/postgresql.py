@@ -14,8 +14,8 @@ from pathlib import Path
 from conformance.deployment.launch.errors import NotStartedError
 from conformance.deployment.launch.installers import Recipe, interpreter
 from conformance.deployment.launch.ports import HOST, free_port
-from conformance.deployment.launch.process import ProcessTree
-from conformance.deployment.launch.server_cache import Notify, clean_environment, environment_of
+from conformance.deployment.launch.process import ProcessTree, clean_environment
+from conformance.deployment.launch.server_cache import Notify, environment_of
 from conformance.waiting import wait_until
 
 #: Folders of distributions that do not put the programs on the PATH.

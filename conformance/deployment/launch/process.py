@@ -136,3 +136,9 @@ class ProcessTree:
         output = harmless(_USER_INFO.sub("://", self.output_text()))
         lines = [line.rstrip() for line in output.splitlines() if line.strip()]
         return os.linesep.join(f"  {line}" for line in lines[-count:])
+
+
+def clean_environment() -> dict[str, str]:
+    """Return our environment variables without those that affect another Python or Node."""
+    ours = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONSAFEPATH", "NODE_PATH"}
+    return {name: value for name, value in os.environ.items() if name not in ours}

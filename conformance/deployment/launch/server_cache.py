@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,7 @@ from conformance import user_dirs
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
 from conformance.deployment.launch.installers import Recipe, commands, recipe
 from conformance.deployment.launch.launcher import Launcher
-from conformance.deployment.launch.process import ProcessTree
+from conformance.deployment.launch.process import ProcessTree, clean_environment
 
 Notify = Callable[[str], None]
 
@@ -154,12 +153,6 @@ def _install(command: list[str], folder: Path, what: str) -> None:
                 f"{Path(command[0]).name}:\n"
                 f"{tree.last_lines()}"
             )
-
-
-def clean_environment() -> dict[str, str]:
-    """Return our environment variables without those that affect another Python or Node."""
-    ours = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONSAFEPATH", "NODE_PATH"}
-    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 def _size(folder: Path) -> int:

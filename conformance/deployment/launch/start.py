@@ -22,8 +22,8 @@ from conformance.deployment.launch.installers import bin_of
 from conformance.deployment.launch.launcher import Launcher
 from conformance.deployment.launch.ports import HOST, free_port
 from conformance.deployment.launch.postgresql import postgresql
-from conformance.deployment.launch.process import ProcessTree
-from conformance.deployment.launch.server_cache import Notify, clean_environment, environment
+from conformance.deployment.launch.process import ProcessTree, clean_environment
+from conformance.deployment.launch.server_cache import Notify, environment
 from conformance.waiting import wait_until
 
 _POLL_S = 0.1
