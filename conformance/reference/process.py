@@ -32,7 +32,7 @@ class ReferenceProcess:
 
     # Not `-m`, so that neither the working directory nor a configuration file in it has an effect.
     program: ClassVar[str] = (
-        "import sys; from conformance.reference.serve_persistent import serve_child; "
+        "import sys; from conformance.reference.child import serve_child; "
         "serve_child(*sys.argv[1:])"
     )
 
