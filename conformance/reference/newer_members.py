@@ -1,4 +1,7 @@
-"""Members that newer releases publish; the reference offers them beyond the pinned document."""
+"""Members and parameters of requests that newer releases publish, and one member of a run.
+
+The reference offers them beyond the pinned document.
+"""
 
 from __future__ import annotations
 
