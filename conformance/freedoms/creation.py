@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
-from conformance.freedoms.kit import with_success_status
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
-from conformance.model.ids_and_times import JsonObject, timestamp
+from conformance.model.ids_and_times import JsonObject
 from conformance.model.records import Records
 from conformance.model.threads import Threads
-from conformance.reference.altered import Altered, Apply
-from conformance.reference.wire import WireAnswer, WireRequest, json_answer
+from conformance.reference.altered import Altered
 
 
 @freedom(
@@ -41,20 +37,6 @@ def metadata_gets_an_owner(altered: Altered) -> None:
     @altered.override(Threads.new_thread)
     def new_thread(right: Any, thread_id: str, metadata: JsonObject, ttl: Any = None) -> Any:
         return right(thread_id, {"owner": "user-1", **metadata}, ttl)
-
-
-@freedom(
-    "updated-a-moment-after-created",
-    allowed_by="004 Get thread prints an updated_at eight microseconds after created_at; no source "
-    "says that they are equal.",
-    choice="updated_at of a new thread",
-)
-def updated_a_moment_after_created(altered: Altered) -> None:
-    @altered.override(Threads.new_thread)
-    def new_thread(right: Any, *given: Any) -> Thread:
-        made: Thread = right(*given)
-        later = datetime.fromisoformat(made.created_at) + timedelta(milliseconds=2)
-        return replace(made, updated_at=timestamp(later), state_updated_at=timestamp(later))
 
 
 @freedom(
@@ -92,85 +74,3 @@ def ids_count_up(altered: Altered) -> None:
         nonlocal begun
         begun += 1
         return str(uuid.UUID(int=begun))
-
-
-def _deletions_answering(raw: bytes) -> Apply:
-    def apply(altered: Altered) -> None:
-        @altered.wire.after("delete", "run_delete", "cron_delete")
-        def answer_so(_request: WireRequest, answer: WireAnswer) -> None:
-            if answer.ok:
-                answer.status, answer.raw = 200, raw
-                answer.headers = [(b"content-type", b"application/json")]
-
-    return apply
-
-
-freedom(
-    "creations-answer-201",
-    allowed_by="Rules of fairness: any 2xx is right for a success.",
-    choice="status of a creation",
-)(with_success_status(201, "create", "copy", "cron_create"))
-
-freedom(
-    "creations-answer-202",
-    allowed_by="Rules of fairness: any 2xx is right for a success.",
-    choice="status of a creation",
-)(
-    with_success_status(
-        202, "create", "copy", "run_background", "stateless_background", "stateless_batch"
-    )
-)
-
-freedom(
-    "runs-answer-201",
-    allowed_by="Rules of fairness: any 2xx is right for a success.",
-    choice="status of a run",
-)(with_success_status(201, "run_background", "run_wait", "run_stream", "stateless_background"))
-
-freedom(
-    "deletions-answer-200-and-null",
-    allowed_by="Rules of fairness: any 2xx is right for a success; the published response "
-    "of a deletion is {}, any JSON.",
-    choice="answer to a deletion",
-)(_deletions_answering(b"null"))
-freedom(
-    "deletions-answer-200-and-the-id",
-    allowed_by="Rules of fairness: any 2xx is right for a success; the published response "
-    "of a deletion is {}, any JSON.",
-    choice="answer to a deletion",
-)(_deletions_answering(b'["deleted"]'))
-freedom(
-    "cancellations-answer-202",
-    allowed_by="Rules of fairness: any 2xx is right for a success.",
-    profile="full",
-)(with_success_status(202, "run_cancel", "runs_cancel"))
-
-
-@freedom(
-    "copies-keep-the-times-of-their-source",
-    allowed_by="No source says when a copy was created.",
-)
-def copies_keep_the_times_of_their_source(altered: Altered) -> None:
-    @altered.override(Threads.copy)
-    def copy(right: Any, thread_id: str) -> Any:
-        store = altered.store
-        source = store.records.thread(thread_id)
-        made = store.records.thread(right(thread_id)["thread_id"])
-        times = {name: getattr(source, name) for name in ("created_at", "updated_at")}
-        return store.views.thread_view(store.records.keep(replace(made, **times)))
-
-
-@freedom(
-    "ttls-of-many-years-are-refused",
-    allowed_by="Published is a number of minutes; no source says how large it may be.",
-    profile="extended",
-)
-def ttls_of_many_years_are_refused(altered: Altered) -> None:
-    def far(request: WireRequest) -> bool:
-        ttl = request.members.get("ttl")
-        minutes = ttl.get("ttl") if isinstance(ttl, dict) else None
-        return isinstance(minutes, int | float) and minutes > 60 * 24 * 366 * 60
-
-    @altered.wire.before("create", "update", when=far)
-    def refuse(_request: WireRequest) -> WireAnswer:
-        return json_answer(422, {"detail": "a ttl may be sixty years at most"})

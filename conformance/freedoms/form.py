@@ -1,4 +1,4 @@
-"""Freedoms of HTTP and JSON: other encodings of the same content."""
+"""Freedoms of HTTP and JSON: other encodings of the same content, and other statuses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.deployment.ownership.proof import is_uuid
 from conformance.faults.kit.http_changes import STATES, change_answer, change_shown
-from conformance.freedoms.kit import OUTPUTS
+from conformance.freedoms.kit import OUTPUTS, with_success_status
 from conformance.freedoms.registry import freedom
 from conformance.reference.altered import Altered, Apply
 from conformance.reference.wire import Json, WireAnswer, WireRequest
@@ -217,6 +217,58 @@ def refusals_are_problem_json(altered: Altered) -> None:
                 (name, b"application/problem+json" if name == b"content-type" else value)
                 for name, value in answer.headers
             ]
+
+
+def _deletions_answering(raw: bytes) -> Apply:
+    def apply(altered: Altered) -> None:
+        @altered.wire.after("delete", "run_delete", "cron_delete")
+        def answer_so(_request: WireRequest, answer: WireAnswer) -> None:
+            if answer.ok:
+                answer.status, answer.raw = 200, raw
+                answer.headers = [(b"content-type", b"application/json")]
+
+    return apply
+
+
+freedom(
+    "creations-answer-201",
+    allowed_by="Rules of fairness: any 2xx is right for a success.",
+    choice="status of a creation",
+)(with_success_status(201, "create", "copy", "cron_create"))
+
+freedom(
+    "creations-answer-202",
+    allowed_by="Rules of fairness: any 2xx is right for a success.",
+    choice="status of a creation",
+)(
+    with_success_status(
+        202, "create", "copy", "run_background", "stateless_background", "stateless_batch"
+    )
+)
+
+freedom(
+    "runs-answer-201",
+    allowed_by="Rules of fairness: any 2xx is right for a success.",
+    choice="status of a run",
+)(with_success_status(201, "run_background", "run_wait", "run_stream", "stateless_background"))
+
+freedom(
+    "deletions-answer-200-and-null",
+    allowed_by="Rules of fairness: any 2xx is right for a success; the published response "
+    "of a deletion is {}, any JSON.",
+    choice="answer to a deletion",
+)(_deletions_answering(b"null"))
+freedom(
+    "deletions-answer-200-and-the-id",
+    allowed_by="Rules of fairness: any 2xx is right for a success; the published response "
+    "of a deletion is {}, any JSON.",
+    choice="answer to a deletion",
+)(_deletions_answering(b'["deleted"]'))
+freedom(
+    "cancellations-answer-202",
+    allowed_by="Rules of fairness: any 2xx is right for a success.",
+    profile="full",
+)(with_success_status(202, "run_cancel", "runs_cancel"))
 
 
 def _status(was: int, becomes: int, *operations: str, malformed: bool | None = None) -> Apply:

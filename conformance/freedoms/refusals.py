@@ -107,3 +107,19 @@ freedom(
     "without a thread, or one that is named twice, is accepted.",
     profile="extended",
 )(_prunes_only_what_is_there)
+
+
+@freedom(
+    "ttls-of-many-years-are-refused",
+    allowed_by="Published is a number of minutes; no source says how large it may be.",
+    profile="extended",
+)
+def ttls_of_many_years_are_refused(altered: Altered) -> None:
+    def far(request: WireRequest) -> bool:
+        ttl = request.members.get("ttl")
+        minutes = ttl.get("ttl") if isinstance(ttl, dict) else None
+        return isinstance(minutes, int | float) and minutes > 60 * 24 * 366 * 60
+
+    @altered.wire.before("create", "update", when=far)
+    def refuse(_request: WireRequest) -> WireAnswer:
+        return json_answer(422, {"detail": "a ttl may be sixty years at most"})

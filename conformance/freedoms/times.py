@@ -1,4 +1,4 @@
-"""Freedoms of the format of times."""
+"""Freedoms of times: their format, and which of them move."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from conformance.freedoms.registry import freedom
 from conformance.json_differences import same_json
 from conformance.model.crons import Crons
 from conformance.model.entities import Thread
+from conformance.model.ids_and_times import timestamp
 from conformance.model.records import Records
 from conformance.model.runs import Runs
 from conformance.model.schedule import parse_schedule
@@ -143,6 +144,34 @@ def everything_moves_updated_at(altered: Altered) -> None:
         now = store.records.now()
         store.records.keep(replace(thread, updated_at=now, state_updated_at=now))
         return begun
+
+
+@freedom(
+    "updated-a-moment-after-created",
+    allowed_by="004 Get thread prints an updated_at eight microseconds after created_at; no source "
+    "says that they are equal.",
+    choice="updated_at of a new thread",
+)
+def updated_a_moment_after_created(altered: Altered) -> None:
+    @altered.override(Threads.new_thread)
+    def new_thread(right: Any, *given: Any) -> Thread:
+        made: Thread = right(*given)
+        later = datetime.fromisoformat(made.created_at) + timedelta(milliseconds=2)
+        return replace(made, updated_at=timestamp(later), state_updated_at=timestamp(later))
+
+
+@freedom(
+    "copies-keep-the-times-of-their-source",
+    allowed_by="No source says when a copy was created.",
+)
+def copies_keep_the_times_of_their_source(altered: Altered) -> None:
+    @altered.override(Threads.copy)
+    def copy(right: Any, thread_id: str) -> Any:
+        store = altered.store
+        source = store.records.thread(thread_id)
+        made = store.records.thread(right(thread_id)["thread_id"])
+        times = {name: getattr(source, name) for name in ("created_at", "updated_at")}
+        return store.views.thread_view(store.records.keep(replace(made, **times)))
 
 
 freedom(
