@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.kit.http_changes import without
+from conformance.faults.kit.http_changes import altered_by, change_request, without
 from conformance.faults.kit.runs import (
     RUN_STARTS,
     ending_at_its_start,
@@ -289,4 +289,25 @@ fault("metadata-of-a-run-replaces-that-of-its-thread", breaks="RUN-32")(
 )
 fault("metadata-of-a-run-replaces-that-of-the-thread-it-might-create", breaks="RUN-32")(
     _lending_metadata(lambda request: request.get("if_not_exists") == "create")
+)
+
+
+def _without_empty_values(is_empty: Callable[[Json], bool], *operations: str) -> Apply:
+    """Skip the members of the input of a run that are empty."""
+
+    def skip(body: dict[str, Any]) -> dict[str, Any]:
+        given = body.get("input")
+        if not isinstance(given, dict):
+            return body
+        kept = {name: value for name, value in given.items() if not is_empty(value)}
+        return {**body, "input": kept}
+
+    return change_request(*operations, to=skip, when=altered_by(skip))
+
+
+fault("runs-skip-empty-lists-of-their-input", breaks="RUN-33")(
+    _without_empty_values(lambda value: value == [], *RUN_STARTS)
+)
+fault("streamed-runs-skip-empty-objects-of-their-input", breaks="RUN-33")(
+    _without_empty_values(lambda value: value == {}, "run_stream")
 )

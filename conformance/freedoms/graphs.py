@@ -29,7 +29,7 @@ _ANY_GRAPH = "Which nodes a graph has is the application's; the settings describ
 
 _DOCUMENTED = GraphSettings()
 #: Nothing is replaced in these graphs, and they have no second key to select.
-_ONE_CHANNEL = "HISTORY-SELECT-03 STATE-UPDATE-22 PREPOP-29"
+_ONE_CHANNEL = "HISTORY-SELECT-03 STATE-UPDATE-22 PREPOP-29 RUN-33"
 
 
 @freedom(
@@ -105,7 +105,7 @@ def edges_look_at_the_whole_state(altered: Altered) -> None:
 @freedom(
     "graph-has-more-channels",
     allowed_by="Values are application data; the published type is object.",
-    may_block="STATE-UPDATE-22 PREPOP-29",
+    may_block="STATE-UPDATE-22 PREPOP-29 RUN-33",
     choice="graph of the deployment",
 )
 def graph_has_more_channels(altered: Altered) -> None:
@@ -115,6 +115,21 @@ def graph_has_more_channels(altered: Altered) -> None:
         "ui": Channel(default=[], reduce=keep_last),
     }
     _offers(altered, chain("agent", {**MESSAGES, **more}, call_model=Node(run=call_model)))
+
+
+def _with_plan(values: dict[str, Any]) -> dict[str, Any]:
+    plan = {} if values.get("plan") else {"plan": ["the only step"]}
+    return {**call_model(values), **plan}
+
+
+@freedom(
+    "graph-makes-a-plan-where-there-is-none",
+    allowed_by="What a graph does in a run is the application's.",
+    choice="graph of the deployment",
+)
+def graph_makes_a_plan_where_there_is_none(altered: Altered) -> None:
+    channels = altered.store.assistants.graphs["agent"].channels
+    _offers(altered, chain("agent", channels, call_model=Node(run=_with_plan)))
 
 
 def _with_tools(values: dict[str, Any]) -> dict[str, Any]:

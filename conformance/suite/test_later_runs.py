@@ -6,12 +6,19 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.breakpoints import newest_with_a_node_next
+from conformance.checks.channels import (
+    Values,
+    emptied_channels,
+    keys_as_predicted,
+    values_of,
+    what_is_left,
+)
 from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import assert_equal, assert_is, assert_that, kept_metadata
 from conformance.checks.messages import items_in
-from conformance.checks.outcomes import Blocked, requires
-from conformance.checks.runs import NOT_ENDED, Runs, message_contents
+from conformance.checks.outcomes import Blocked, Unsupported, requires
+from conformance.checks.runs import NOT_ENDED, WAYS, Runs, message_contents, run_by_way
 from conformance.checks.views import (
     History,
     Thread,
@@ -21,8 +28,10 @@ from conformance.checks.views import (
     member_of,
     parent_id_of,
 )
+from conformance.contract.causes import Cause
 from conformance.contract.schemas import schema_members
 from conformance.deployment.client import Answer, ThreadsClient
+from conformance.deployment.settings import GraphSettings, numbered
 from conformance.json_differences import same_json
 
 #: The member by which a run creates its thread where there is none.
@@ -300,6 +309,60 @@ def test_a_run_does_not_change_the_metadata_of_its_thread(
     for way, more in (("wait", {}), ("stream", CREATING)):
         given_runs.run_by(way, thread, given_runs.body("agent", metadata=others, **more))
     assert_equal(kept_metadata(threads.get(thread), own), own, "the metadata of the thread")
+
+
+@requires("RUN-33")
+@pytest.mark.parametrize("way", WAYS)
+def test_empty_values_of_the_input_are_written(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, graph: GraphSettings, way: str
+) -> None:
+    thread = given.empty()
+    filled = _channels_that_runs_fill(given, thread)
+    emptied = emptied_channels(graph, filled)
+    body = runs.body("agent", input={**numbered(graph.run_input, 3), **emptied})
+    run_by_way(way, given_runs, runs, thread, body)
+    if given.get_settled(thread).get("status") == "error":
+        raise Blocked("the graph fails where its channels are empty")
+    left = what_is_left(given.state(thread), emptied)
+    if left:
+        _require_runs_replace(given, given_runs, thread, filled, way)
+    assert_is(left, {}, "what is left in the channels for which the input has an empty value")
+
+
+def _channels_that_runs_fill(given: ThreadsApi, thread: Thread) -> Values:
+    """Run the graph until the channels that an input replaces are full, and return these channels.
+
+    Those that the graph itself fills are left out. `Unsupported` if there is none.
+    """
+    graph = given.context.graph()
+    channels: Values = {}
+    if isinstance(graph.run_input, dict):
+        given.run(thread)
+        emptied = emptied_channels(graph, graph.replacing)
+        by_graph = what_is_left(given.state(thread), emptied)
+        channels = {key: graph.channels[key] for key in emptied.keys() - by_graph.keys()}
+    if channels:
+        sent = numbered(channels, 2)
+        given.run(thread, input={**numbered(graph.run_input, 2), **sent})
+        shown = what_is_left(given.state(thread), channels)
+        channels = {key: channels[key] for key in keys_as_predicted(shown, sent)}
+    if not channels:
+        raise Unsupported(
+            "the graph has no channel that the settings say is replaced and that a run fills",
+            by=Cause.at("graph: replacing"),
+        )
+    return channels
+
+
+def _require_runs_replace(
+    given: ThreadsApi, given_runs: Runs, thread: Thread, channels: Values, way: str
+) -> None:
+    """Raise `Blocked` if a run of this kind does not replace channels by other full values."""
+    sent = numbered(channels, 4)
+    run_input = {**numbered(given.context.graph().run_input, 4), **sent}
+    given_runs.run_by(way, thread, given_runs.body("agent", input=run_input))
+    if keys_as_predicted(values_of(given.state(thread)), sent) != tuple(sent):
+        raise Blocked("a run does not replace the channels that its input names")
 
 
 def _with_id(runs: Runs, text: str, **members: Any) -> dict[str, Any]:
