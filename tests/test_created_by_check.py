@@ -191,3 +191,14 @@ def test_an_answer_that_tells_no_number_is_not_counted(status: int, raw: bytes) 
     made = with_threads(OWN)
     write(made, "prune", {"thread_ids": [OWN]}, status=status, raw=raw)
     assert made.pruned_in_vain == 0
+
+
+def test_deletions_and_prunings_are_added_up() -> None:
+    made = with_threads(OWN, OTHER)
+    for each in (OWN, OTHER):
+        write(made, "delete", status=404, thread_id=each)
+    assert (made.deletions_answered_gone, made.deleted) == (2, {OWN, OTHER})
+    again = with_threads(OWN, OTHER)
+    for each in (OWN, OTHER):
+        write(again, "prune", {"thread_ids": [each]}, answer={"pruned_count": 0})
+    assert (again.pruned_in_vain, again.deleted) == (2, {OWN, OTHER})

@@ -281,6 +281,14 @@ def test_a_copy_that_names_no_new_thread_made_none(answer: Any, status: int, run
     assert (run.ledger().unidentified, run.ledger().named, run.asked) == ((), (), [])
 
 
+def test_a_copy_that_names_its_source_is_nothing_new_whoever_drew_its_id(run: Run) -> None:
+    run.show(NAMED)
+    assert not run.ownership.own_thread_if_proved(run.shown[NAMED])
+    creation = run.made("copy", None, {"thread_id": NAMED}, 200, NAMED)
+    assert creation.thread_id == NAMED
+    assert (run.ledger().unidentified, run.ledger().named, run.asked) == ((), (), [])
+
+
 # Stateless runs and crons
 
 
@@ -302,6 +310,8 @@ def test_a_kept_thread_is_on_disk_until_the_run_is_answered(
 @pytest.mark.parametrize("body", [{"on_completion": "delete"}, {}, [5], None, []])
 def test_a_thread_that_is_not_kept_is_named_and_not_proved(body: Any, run: Run) -> None:
     run.made("stateless_background", body, {"run_id": NAMED, "thread_id": OTHER})
+    # What was not begun does not end.
+    assert "ended" not in (run.directory / "main.jsonl").read_text(encoding="utf-8")
     assert (run.ledger().unidentified, run.ledger().named, run.asked) == ((), (OTHER,), [])
 
 

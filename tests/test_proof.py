@@ -213,9 +213,14 @@ def test_a_time_without_an_offset_is_one_in_utc(value: Any, moment: datetime | N
 
 
 @pytest.mark.parametrize(
-    "header", ["Thu, 01 Jan 2026 13:00:00 GMT", "Thu, 01 Jan 2026 13:00:00 -0000"]
+    "header",
+    [
+        "Thu, 01 Jan 2026 13:00:00 GMT",
+        "Thu, 01 Jan 2026 13:00:00 -0000",
+        "Thu, 01 Jan 2026 15:00:00 +0200",
+    ],
 )
-def test_a_date_without_an_offset_is_one_in_utc(header: str) -> None:
+def test_a_date_is_one_in_utc_unless_it_has_an_offset(header: str) -> None:
     clock = ServerClock(BEGAN)
     clock.learn_from_date(header, BEGAN)
     assert clock.first_request_at() == BEGAN + timedelta(minutes=59, seconds=59)

@@ -33,10 +33,8 @@ class ServerClock:
     def learn_from_date(self, header: str | None, received_at: datetime) -> None:
         """Learn from the `Date` header of an answer received at `received_at`."""
         try:
-            date = parsedate_to_datetime(header) if header else None
+            date = parsedate_to_datetime(header or "")
         except ValueError:
-            return
-        if date is None:
             return
         ahead = (date if date.tzinfo else date.replace(tzinfo=UTC)) - received_at
         with self._lock:
