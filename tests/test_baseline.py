@@ -322,6 +322,16 @@ def test_what_changed_is_added_and_the_old_entry_becomes_stale(tmp_path: Path) -
     assert then.stale == (Stale(old),)
 
 
+def test_an_entry_on_its_last_day_needs_no_new_one() -> None:
+    old = Entry(requirement=COPY.id, expires=TODAY)
+    made = report(
+        short(),
+        check("test_again", AGAIN.id, "blocked", blocked_by=(Cause.broken(COPY.id),)),
+    )
+    assert new_entries(judged(made, old), (old,), TODAY) == ()
+    assert new_entries(judged(made), (), TODAY)[0].name == COPY.id
+
+
 # ---- the command --------------------------------------------------------------------
 
 

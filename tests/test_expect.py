@@ -267,6 +267,25 @@ def test_of_metadata_what_was_sent_is_kept() -> None:
     assert expect.kept_metadata({"metadata": ["color"]}, {"color": "red"}) == ["color"]
 
 
+@pytest.mark.parametrize(
+    "parents",
+    [
+        {"parent_checkpoint": {"checkpoint_id": "1"}, "parent_checkpoint_id": "1"},
+        {"parent_checkpoint_id": "1"},
+    ],
+)
+def test_the_parents_of_a_history_are_in_it(parents: dict[str, Any]) -> None:
+    rooted = history(SOURCE, state(SOURCE, 2, **parents), state(SOURCE, 1, parent_checkpoint=None))
+    assert not counted(lambda: expect.assert_parents_in_history(rooted)).saw_nothing
+    uprooted = history(SOURCE, *rooted.states[:1])
+    broken = broken_by(lambda: expect.assert_parents_in_history(uprooted))
+    assert broken.actual == "1"
+
+
+def test_where_no_state_names_its_parent_there_is_nothing_to_look_for() -> None:
+    blocked_by(lambda: expect.assert_parents_in_history(WHOLE))
+
+
 # What an act leaves as it was
 
 

@@ -108,19 +108,14 @@ def _refuse_unless_visit(
     method: str, path: str, ownership: Ownership, visits: frozenset[str]
 ) -> None:
     operation, thread_id = identify(method, path)
-    if operation is None and method == "GET" and _is_of_preflight(path, ownership):
-        return
+    if operation is None and method == "GET" and ownership.is_generated(path.rpartition("/")[2]):
+        return  # The preflight asks for a path that is absent.
     if operation is None or operation.writes:
         raise GuardRefusal(f"{method} {path}: only to look at threads was asked for")
     if thread_id is None or ownership.is_generated(thread_id):
         return
     if canonical(thread_id) not in visits:
         raise GuardRefusal(f"{method} {path}: the thread is none of those to be looked at")
-
-
-def _is_of_preflight(path: str, ownership: Ownership) -> bool:
-    """Return whether the path shows no thread: that of the OpenAPI document, or an absent path."""
-    return path == "/openapi.json" or ownership.is_generated(path.rpartition("/")[2])
 
 
 def _refuse_what_could_mean_all(
