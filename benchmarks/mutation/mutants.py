@@ -18,8 +18,8 @@ from typing import Any
 _VARIANT = re.compile(r"x(?:ǁ(?P<owner>\w+)ǁ|_)(?P<name>\w+?)__mutmut_(?P<number>orig|\d+)")
 #: Exit statuses of pytest under which nothing noticed the mutant; 33 is mutmut's: no test calls it.
 _SURVIVED = (0, 5, 33)
-#: A text with two words is a sentence; all others may be names, which are data.
-_SENTENCE = re.compile(r"[A-Za-z]{2}.* |.* [A-Za-z]{2}", re.DOTALL)
+#: A text with two words side by side is a sentence; all others may be names, which are data.
+_SENTENCE = re.compile(r"[A-Za-z]{2},? [A-Za-z]{2}")
 _Shown = ast.expr | ast.stmt | ast.match_case | ast.arguments
 
 
