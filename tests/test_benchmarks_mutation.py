@@ -62,6 +62,8 @@ def function(body: str) -> ast.stmt:
         ("return a < b", "return a <= b", "a < b", "a <= b"),
         ("return g(h(a, b))", "return g(h(a, None))", "h(a, b)", "h(a, None)"),
         ("return g(h(a, b))", "return g(h(a))", "h(a, b)", "h(a)"),
+        ("return g(a, b=1)", "return g(a, b=2)", "b=1", "b=2"),
+        ("return g(a, b=h(c))", "return g(a, b=h(None))", "h(c)", "h(None)"),
         ("x = not a", "x = a", "not a", "a"),
         ("x = a + 1", "x = None", "a + 1", "None"),
         ("if a:\n        x = 1", "if a:\n        x = 2", "x = 1", "x = 2"),

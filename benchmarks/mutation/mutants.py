@@ -20,7 +20,7 @@ _VARIANT = re.compile(r"x(?:ǁ(?P<owner>\w+)ǁ|_)(?P<name>\w+?)__mutmut_(?P<numb
 _SURVIVED = (0, 5, 33)
 #: A text with two words side by side is a sentence; all others may be names, which are data.
 _SENTENCE = re.compile(r"[A-Za-z]{2},? [A-Za-z]{2}")
-_Shown = ast.expr | ast.stmt | ast.match_case | ast.arguments
+_Shown = ast.expr | ast.stmt | ast.match_case | ast.arguments | ast.keyword
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def functions_in(source: str) -> dict[str, str]:
 def smallest_change(one: ast.AST, other: ast.AST) -> tuple[str, str]:
     """Return the smallest pieces of two variants of a function that differ, as source.
 
-    A name or constant is shown with the expression that it stands in, and a case of a `match` that
+    A name or constant is shown with what it stands in, and a case of a `match` that
     is left out as that case and nothing.
     """
     path = list(_way_to_change(one, other))
