@@ -16,6 +16,7 @@ from conformance.deployment.record.escape_decoding import layers, unescaped
         ("%252566ish", "fish"),
         ("%u0066ish", "fish"),
         ("%25u0066ish", "fish"),
+        ("%u20AC", "€"),
         ("%C3%A9", "é"),
         ("%25C3%25A9", "é"),
         ("%FFa", "\ufffda"),

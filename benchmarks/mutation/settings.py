@@ -16,16 +16,12 @@ FILE = Path(__file__).with_name("mutation.toml")
 
 @dataclass(frozen=True)
 class Explained:
-    """A mutant that no test can or need kill, and why.
-
-    `times` is the number of mutants of the function that make the same change.
-    """
+    """A mutant that no test can or need kill, and why."""
 
     function: str
     was: str
     becomes: str
     reason: str
-    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,9 +42,7 @@ class Settings:
 
     def unexplained(self, mutants: Iterable[Mutant]) -> list[Mutant]:
         """Return the survivors among some mutants that are neither texts nor explained."""
-        left = Counter(
-            {(each.function, each.was, each.becomes): each.times for each in self.explained}
-        )
+        left = Counter((each.function, each.was, each.becomes) for each in self.explained)
         found = []
         for mutant in mutants:
             if not mutant.survived or mutant.in_text:
@@ -80,9 +74,9 @@ def read_settings(file: Path = FILE) -> Settings:
         text_arguments={name: tuple(each) for name, each in texts["arguments"].items()},
         text_functions=tuple(texts["functions"]),
         explained=tuple(
-            Explained(function, each["was"], each["becomes"], each["reason"], each.get("times", 1))
-            for each in data.get("explained", [])
-            for function in each["functions"]
+            Explained(each["function"], was, becomes, each["reason"])
+            for each in data["explained"]
+            for was, becomes in each["changes"]
         ),
     )
 
