@@ -390,6 +390,11 @@ def test_a_fault_that_breaks_none_of_the_requirements_must_not_be_noticed() -> N
     assert Row("other", (), (), crashes=("KeyError",)).outcome is Outcome.CRASHED
 
 
+def test_a_requirement_that_was_blocked_is_told_from_one_that_passed() -> None:
+    line = as_line(Row("slips", ("GET-01", "GET-02"), (), blocked=("GET-02", "COPY-01")))
+    assert line.endswith("missed: GET-01, GET-02  of these blocked: GET-02")
+
+
 @pytest.mark.parametrize(
     "others",
     [

@@ -292,6 +292,11 @@ fault("metadata-of-a-run-replaces-that-of-the-thread-it-might-create", breaks="R
 )
 
 
+def _input_of(request: WireRequest) -> dict[str, Any]:
+    given = request.members.get("input")
+    return given if isinstance(given, dict) else {}
+
+
 def _without_empty_values(is_empty: Callable[[Json], bool], *operations: str) -> Apply:
     """Skip the members of the input of a run that are empty."""
 
@@ -307,6 +312,13 @@ def _without_empty_values(is_empty: Callable[[Json], bool], *operations: str) ->
 
 fault("runs-skip-empty-lists-of-their-input", breaks="RUN-33")(
     _without_empty_values(lambda value: value == [], *RUN_STARTS)
+)
+fault("streamed-runs-write-the-first-channel-of-their-input-alone", breaks="RUN-34")(
+    change_request(
+        "run_stream",
+        to=lambda body: {**body, "input": dict([*body["input"].items()][:1])},
+        when=lambda request: len(_input_of(request)) > 1,
+    )
 )
 fault("streamed-runs-skip-empty-objects-of-their-input", breaks="RUN-33")(
     _without_empty_values(lambda value: value == {}, "run_stream")

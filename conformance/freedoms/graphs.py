@@ -29,7 +29,7 @@ _ANY_GRAPH = "Which nodes a graph has is the application's; the settings describ
 
 _DOCUMENTED = GraphSettings()
 #: Nothing is replaced in these graphs, and they have no second key to select.
-_ONE_CHANNEL = "HISTORY-SELECT-03 STATE-UPDATE-22 PREPOP-29 RUN-33"
+_ONE_CHANNEL = "HISTORY-SELECT-03 STATE-UPDATE-22 PREPOP-29 RUN-33 RUN-34"
 
 
 @freedom(

@@ -22,6 +22,7 @@ def as_line(row: Row) -> str:
     parts = [f"{row.outcome.name.lower().replace('_', ' '):15} {row.fault}"]
     for word, names in (
         ("missed", row.missed),
+        ("of these blocked", tuple(each for each in row.missed if each in row.blocked)),
         ("fell unnamed", row.unnamed),
         ("error", row.errors),
         ("crash", row.crashes),

@@ -18,7 +18,14 @@ from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import assert_equal, assert_is, assert_that, kept_metadata
 from conformance.checks.messages import items_in
 from conformance.checks.outcomes import Blocked, Unsupported, requires
-from conformance.checks.runs import NOT_ENDED, WAYS, Runs, message_contents, run_by_way
+from conformance.checks.runs import (
+    NOT_ENDED,
+    STATES_REQUIREMENT_BY_WAY,
+    WAYS,
+    Runs,
+    message_contents,
+    run_by_way,
+)
 from conformance.checks.views import (
     History,
     Thread,
@@ -34,6 +41,7 @@ from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.json_differences import same_json
 
+_NO_CHANNEL = Cause.at("graph: replacing")
 #: The member by which a run creates its thread where there is none.
 CREATING = {"if_not_exists": "create"}
 MESSAGE_ID = "the-only-message-with-this-id"
@@ -329,6 +337,30 @@ def test_empty_values_of_the_input_are_written(
     assert_is(left, {}, "what is left in the channels for which the input has an empty value")
 
 
+@requires("RUN-34")
+def test_each_way_to_run_writes_the_same_channels(
+    given: ThreadsApi, given_runs: Runs, runs: Runs, graph: GraphSettings
+) -> None:
+    channels = {key: graph.channels[key] for key in graph.replacing if key in graph.channels}
+    if not (channels and isinstance(graph.run_input, dict)):
+        raise Unsupported("the settings name no channel that an input replaces", by=_NO_CHANNEL)
+    sent = numbered(channels, 2)
+    written: dict[str, tuple[str, ...]] = {}
+    for way in WAYS:
+        thread = given.empty()
+        body = runs.body("agent", input={**numbered(graph.run_input, 2), **sent})
+        run_by_way(way, given_runs, runs, thread, body)
+        shown = values_of(given.state(thread))
+        if not shown:
+            raise Blocked(f"a run by {way} leaves no values", by=STATES_REQUIREMENT_BY_WAY[way])
+        written[way] = keys_as_predicted(shown, sent)
+    every = tuple(key for key in sent if any(key in keys for keys in written.values()))
+    if not every:
+        raise Unsupported("the graph keeps no channel of its input as it is", by=_NO_CHANNEL)
+    for way, keys in written.items():
+        assert_equal(keys, every, f"the channels that a run by {way} writes")
+
+
 def _channels_that_runs_fill(given: ThreadsApi, thread: Thread) -> Values:
     """Run the graph until the channels that an input replaces are full, and return these channels.
 
@@ -349,7 +381,7 @@ def _channels_that_runs_fill(given: ThreadsApi, thread: Thread) -> Values:
     if not channels:
         raise Unsupported(
             "the graph has no channel that the settings say is replaced and that a run fills",
-            by=Cause.at("graph: replacing"),
+            by=_NO_CHANNEL,
         )
     return channels
 
