@@ -16,11 +16,12 @@ import pytest
 from benchmarks.hostile.harm_to_others import Harm
 from benchmarks.hostile.lies import CLOCKS, LIES, rows
 from benchmarks.hostile.lies_matrix import Lying, LyingDeployment, Seen, served
+from benchmarks.hostile.matrix_jobs import run_concurrently
 from benchmarks.hostile.network import MEANINGS, RATELESS, Counts, Mode, Proxy, Trouble
 from benchmarks.hostile.network_matrix import TWELVE, Cell, Outcome
 from benchmarks.hostile.others import Others
 from benchmarks.hostile.restartable import Deployment
-from benchmarks.hostile.running import Result, run_concurrently
+from benchmarks.hostile.running import Result
 from benchmarks.hostile.strangers import plant_strangers
 from benchmarks.hostile.truth import snapshot
 from conformance.contract.catalogue import load_catalogue

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from conformance.contract.documented import load_fixtures, load_index, outputs_of, requests_of
-from conformance.contract.documents import (
+from conformance.contract.document_coverage import (
     Document,
     Part,
     differences,
     incomplete_entries,
     read_document,
 )
+from conformance.contract.documented import load_fixtures, load_index, outputs_of, requests_of
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "documents"
 FIXTURES = sorted(load_fixtures())

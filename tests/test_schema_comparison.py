@@ -13,8 +13,9 @@ from conformance.data import schemas_dir
 from conformance.deployment.record.exchange import Exchange
 from conformance.report.run.html import html_report
 from conformance.report.run.markdown import markdown_report
-from conformance.report.schema.markdown import comparison_line, comparison_report
+from conformance.report.schema.markdown import comparison_report
 from conformance.report.schema.model import Difference, SchemaComparison, compare_schema
+from conformance.report.schema.terminal import comparison_line
 from tests.conftest import answering, as_json, command
 from tests.report_examples import CONFORMANT, REQUIREMENTS
 

@@ -22,11 +22,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from benchmarks.hostile.markdown_rows import heading, line
+from benchmarks.hostile.matrix_jobs import enable_ctrl_c, run_concurrently
 from benchmarks.hostile.network import RATELESS, Counts, Mode, Proxy, Trouble
 from benchmarks.hostile.restartable import Deployment
-from benchmarks.hostile.running import Result, Suite, enable_ctrl_c, run_concurrently
+from benchmarks.hostile.running import Result, Suite
 from benchmarks.hostile.strangers import plant_strangers
-from benchmarks.hostile.tables import heading, line
 from benchmarks.hostile.truth import snapshot
 from conformance.contract.catalogue import PROFILES
 from conformance.faults.registry import all_faults

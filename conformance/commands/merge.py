@@ -12,7 +12,7 @@ from conformance.commands.report_reading import UnusableError, read_report
 from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.contract.catalogue import load_catalogue
 from conformance.report.record import ReportError, report_file
-from conformance.report.run.har_reading import Entries, durations, read_entries, write_entries
+from conformance.report.run.har_merging import Entries, durations, read_entries, write_entries
 from conformance.report.run.terminal import TerminalView
 from conformance.report.run.write import write_all
 from conformance.report.score import exit_status

@@ -11,7 +11,7 @@ import click
 from _pytest.mark.expression import Expression
 from click.core import ParameterSource
 
-from conformance.commands.access_options import (
+from conformance.commands.access_check_options import (
     access_options,
     check_access_options,
     refuse_access_options,
@@ -53,7 +53,7 @@ from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsErro
 from conformance.report.record import ReportError
 from conformance.report.run.terminal import TerminalView, uncaptured_console
 from conformance.report.run.write import write_all
-from conformance.report.schema.markdown import comparison_line
+from conformance.report.schema.terminal import comparison_line
 from conformance.report.score import exit_status
 from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import SettingsOptions, client_names, new_settings

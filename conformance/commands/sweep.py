@@ -13,7 +13,7 @@ from typing import Any, Unpack
 import click
 import httpx
 
-from conformance.commands.access_options import other_tenant_options
+from conformance.commands.access_check_options import other_tenant_options
 from conformance.commands.options import credentials_options, timeout_option, trust_options
 from conformance.deployment.cleanup.by_tenant import remove_for_each_tenant
 from conformance.deployment.cleanup.lost_threads import LostThread, find_lost, remove_lost

@@ -16,7 +16,7 @@ from conformance.report.board.text import (
     verdict_with_sign,
 )
 from conformance.report.compare.model import RequirementChange
-from conformance.report.failure_markdown import VALUE_LIMIT, failure_paragraphs
+from conformance.report.expected_actual_markdown import VALUE_LIMIT, failure_paragraphs
 from conformance.report.markdown_text import code, fenced, table
 from conformance.report.plain_text import counted, cut, one_line
 from conformance.report.record import CheckResult

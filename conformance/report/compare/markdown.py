@@ -22,12 +22,12 @@ from conformance.report.compare.text import (
     verdict_change,
     verdict_rows,
 )
+from conformance.report.expected_actual_markdown import VALUE_LIMIT, failure_paragraphs
 from conformance.report.markdown_text import code, fenced, table
 from conformance.report.plain_text import counted, cut, listed, one_line
 
 #: GitHub refuses a comment of more than 65,536 characters.
 _COMMENT_LIMIT = 60_000
-_VALUE_LIMIT = 1_500
 _DIFF_LINES = 12
 _ONLY_LIMIT = 100
 
@@ -95,17 +95,13 @@ def _detail(change: RequirementChange) -> str:
     check = change.checks[0]
     parts = []
     if change.kind is not Kind.REGRESSION and (was := symptom_text(check, before=True)):
-        parts += ["Was:", fenced(cut(was, _VALUE_LIMIT))]
+        parts += ["Was:", fenced(cut(was, VALUE_LIMIT))]
     if failure := check.failure:
-        parts += ["Expected:", fenced(cut(failure.expected, _VALUE_LIMIT))]
-        parts += ["Actual:", fenced(cut(failure.actual, _VALUE_LIMIT))]
-        if failure.diff:
-            lines = [cut(line, 300) for line in failure.diff[:_DIFF_LINES]]
-            parts += ["Smallest difference:", fenced("\n".join(lines))]
-        if failure.curl and len(failure.curl) <= 2 * _VALUE_LIMIT:
+        parts += failure_paragraphs(failure, _DIFF_LINES)
+        if failure.curl and len(failure.curl) <= 2 * VALUE_LIMIT:
             parts += ["Reproduce:", fenced(failure.curl, "sh")]
     elif now := symptom_text(check):
-        parts += ["Now:", fenced(cut(now, _VALUE_LIMIT))]
+        parts += ["Now:", fenced(cut(now, VALUE_LIMIT))]
     ids = [code(each.id) for each in change.checks]
     parts.append(f"{counted(len(ids), 'check')}: {listed(ids, 6)}")
     return _collapsed(f"{change.level} {change.id}: {change.title}", "\n\n".join(parts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conformance.contract.catalogue import LEVELS
-from conformance.report.failure_markdown import VALUE_LIMIT, failure_paragraphs
+from conformance.report.expected_actual_markdown import VALUE_LIMIT, failure_paragraphs
 from conformance.report.markdown_text import code, fenced, table
 from conformance.report.plain_text import counted, cut, listed
 from conformance.report.record import Report

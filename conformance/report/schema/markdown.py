@@ -42,14 +42,6 @@ def comparison_section(comparison: SchemaComparison) -> list[str]:
     return parts
 
 
-def comparison_line(comparison: SchemaComparison) -> str:
-    """Return the line of the terminal: how many differences of each kind."""
-    counts = ", ".join(
-        f"{number} {kind.replace('_', ' ')}" for kind, number in comparison.counts().items()
-    )
-    return f"Schema comparison with {comparison.url}: {counts or 'nothing differs'}"
-
-
 def _headline(comparison: SchemaComparison) -> str:
     compared = counted(len(comparison.operations), "operation")
     return f"{counted(len(comparison.differences), 'difference')} in {compared}."
