@@ -58,10 +58,19 @@ fault("state-at-the-oldest-checkpoint-is-404", breaks=["CHECKPOINT-01"])(_oldest
 
 fault(
     "state-at-a-checkpoint-is-that-of-the-thread",
-    breaks=(
-        "CHECKPOINT-02 CHECKPOINT-03 CHECKPOINT-04 CHECKPOINT-05 CHECKPOINT-06 CHECKPOINT-07 "
-        "CHECKPOINT-08 CHECKPOINT-POST-01 SEQ-08 CHECKPOINT-13"
-    ),
+    breaks=[
+        "CHECKPOINT-02",
+        "CHECKPOINT-03",
+        "CHECKPOINT-04",
+        "CHECKPOINT-05",
+        "CHECKPOINT-06",
+        "CHECKPOINT-07",
+        "CHECKPOINT-08",
+        "CHECKPOINT-POST-01",
+        "SEQ-08",
+        "CHECKPOINT-13",
+        "CHECKPOINT-14",
+    ],
 )(_newest_in(GET, lambda state, newest: newest))
 
 
@@ -72,7 +81,7 @@ def _newest_member(member: str) -> Apply:
 for _member, _requirements in (
     ("values", ["CHECKPOINT-02", "CHECKPOINT-POST-01", "SEQ-08"]),
     ("next", ["CHECKPOINT-03", "CHECKPOINT-POST-01", "SEQ-08"]),
-    ("tasks", ["CHECKPOINT-04", "CHECKPOINT-13", "CHECKPOINT-POST-01", "SEQ-08"]),
+    ("tasks", ["CHECKPOINT-04", "CHECKPOINT-13", "CHECKPOINT-14", "CHECKPOINT-POST-01", "SEQ-08"]),
     ("created_at", ["CHECKPOINT-06", "CHECKPOINT-POST-01", "SEQ-08"]),
     ("parent_checkpoint", ["CHECKPOINT-07", "CHECKPOINT-POST-01"]),
     ("checkpoint_id", ["CHECKPOINT-08"]),
@@ -93,7 +102,7 @@ fault(
 )
 fault(
     "results-of-tasks-at-a-checkpoint-are-lost",
-    breaks=["CHECKPOINT-04", "CHECKPOINT-POST-01", "SEQ-08"],
+    breaks=["CHECKPOINT-04", "CHECKPOINT-POST-01", "SEQ-08", "CHECKPOINT-14", "CHECKPOINT-POST-05"],
 )(
     change_shown(
         GET,
@@ -146,8 +155,8 @@ def _remembered_by(operation: str) -> Apply:
     return apply
 
 
-fault("state-at-a-checkpoint-is-remembered", breaks=["CHECKPOINT-04"])(_remembered_by(GET))
-fault("state-posted-for-is-remembered", breaks=["CHECKPOINT-POST-01"])(_remembered_by(POST))
+fault("state-at-a-checkpoint-is-remembered", breaks=["CHECKPOINT-14"])(_remembered_by(GET))
+fault("state-posted-for-is-remembered", breaks=["CHECKPOINT-POST-05"])(_remembered_by(POST))
 fault("state-at-a-checkpoint-names-another-thread", breaks=["CHECKPOINT-08"])(
     change_shown(GET, to=lambda state: nested(state, "checkpoint", thread_id=ELSEWHERE))
 )
@@ -228,7 +237,7 @@ def _member_is(member: str, value: Any) -> Apply:
 for _member, _value, *_also in (
     ("values", {}, "NESTED-04", "NESTED-15"),
     ("next", ["x"], "NESTED-04", "NESTED-15"),
-    ("tasks", ["x"], "CHECKPOINT-POST-04"),
+    ("tasks", ["x"], "CHECKPOINT-POST-04", "CHECKPOINT-POST-05"),
     ("metadata", {}),
     ("created_at", "2020-01-01T00:00:00+00:00"),
     ("parent_checkpoint", None),
@@ -239,7 +248,14 @@ for _member, _value, *_also in (
     )(_member_is(_member, _value))
 fault(
     "post-state-at-a-checkpoint-is-that-of-the-thread",
-    breaks=("CHECKPOINT-POST-01 CHECKPOINT-POST-03 NESTED-04 CHECKPOINT-POST-04 NESTED-15"),
+    breaks=[
+        "CHECKPOINT-POST-01",
+        "CHECKPOINT-POST-03",
+        "NESTED-04",
+        "CHECKPOINT-POST-04",
+        "NESTED-15",
+        "CHECKPOINT-POST-05",
+    ],
 )(_newest_in(POST, lambda state, newest: newest))
 fault("post-state-at-a-checkpoint-names-the-newest", breaks=["CHECKPOINT-POST-03"])(
     _newest_in(POST, lambda state, newest: {**state, "checkpoint": newest["checkpoint"]})

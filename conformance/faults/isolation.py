@@ -91,7 +91,7 @@ def update_starts_from_another(broken: FaultyDeployment) -> None:
         return right(thread_id, *values, **{**members, "checkpoint": None})
 
 
-@fault("checkpoints-are-looked-up-in-all-threads", breaks=["ISOLATE-05"])
+@fault("checkpoints-are-looked-up-in-all-threads", breaks=["ISOLATE-05", "ISOLATE-09"])
 def checkpoints_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
     store = broken.store
 
@@ -106,7 +106,10 @@ def checkpoints_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
                     answer.status, answer.body = 200, store.views.state_view(thread, each)
 
 
-@fault("unknown-checkpoint-id-is-looked-up-in-all-threads", breaks=["ISOLATE-03", "ISOLATE-05"])
+@fault(
+    "unknown-checkpoint-id-is-looked-up-in-all-threads",
+    breaks=["ISOLATE-09", "ISOLATE-10", "ISOLATE-05"],
+)
 def unknown_ids_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
     store = broken.store
 
@@ -123,7 +126,8 @@ def unknown_ids_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
 
 
 @fault(
-    "checkpoints-of-copies-are-looked-up-with-those-of-their-source", breaks="ISOLATE-03 ISOLATE-05"
+    "checkpoints-of-copies-are-looked-up-with-those-of-their-source",
+    breaks=["ISOLATE-09", "ISOLATE-10"],
 )
 def copies_are_looked_up_with_their_source(broken: FaultyDeployment) -> None:
     # As where the copies of a thread and the thread itself keep their states in one place.

@@ -61,7 +61,7 @@ def list_of_runs_with_a_stranger(broken: FaultyDeployment) -> None:
         return [*runs, *found[0]] if found and len(found[0]) == 1 and len(runs) == 2 else runs
 
 
-fault("list-of-runs-ignores-the-status", breaks=["RUN-CONTROL-03"])(
+fault("list-of-runs-ignores-the-status", breaks=["RUN-CONTROL-03", "RUN-CONTROL-25"])(
     lambda broken: _forgetting(broken, "status")
 )
 fault("list-of-runs-ignores-the-offset", breaks=["RUN-CONTROL-04"])(
@@ -95,15 +95,15 @@ def _listing_by_status(listed: Callable[[Json, str], bool]) -> Apply:
     )
 
 
-fault("list-by-status-knows-runs-that-have-ended-alone", breaks=["RUN-CONTROL-03"])(
+fault("list-by-status-knows-runs-that-have-ended-alone", breaks=["RUN-CONTROL-25"])(
     _listing_by_status(lambda run, _: run.get("status") not in ("pending", "running"))
 )
-fault("list-by-status-takes-a-cancelled-run-for-no-interrupted-one", breaks=["RUN-CONTROL-03"])(
+fault("list-by-status-takes-a-cancelled-run-for-no-interrupted-one", breaks=["RUN-CONTROL-25"])(
     _listing_by_status(lambda run, status: status != "interrupted" or not run.get("cancel_reason"))
 )
 
 
-@fault("list-by-running-has-the-runs-that-wait", breaks=["RUN-CONTROL-03"])
+@fault("list-by-running-has-the-runs-that-wait", breaks=["RUN-CONTROL-25"])
 def list_by_running_has_those_that_wait(broken: FaultyDeployment) -> None:
     @broken.override(Runs.list_runs)
     def list_runs(right: Any, thread_id: str, *, status: Any = None, **page: Any) -> Any:

@@ -105,7 +105,7 @@ def edges_look_at_the_whole_state(altered: Altered) -> None:
 @freedom(
     "graph-has-more-channels",
     allowed_by="Values are application data; the published type is object.",
-    may_block="STATE-UPDATE-22 PREPOP-29 RUN-33",
+    may_block="STATE-UPDATE-22 PREPOP-29 RUN-33 RUN-34",
     choice="graph of the deployment",
 )
 def graph_has_more_channels(altered: Altered) -> None:

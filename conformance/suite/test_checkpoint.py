@@ -60,7 +60,7 @@ def test_it_equals_the_entry_of_the_history(given: ThreadsApi, thread: Thread, m
             assert_equal(shown[member], wanted[member], member)
 
 
-@requires("CHECKPOINT-04")
+@requires("CHECKPOINT-14")
 def test_its_tasks_are_those_of_the_history_once_they_are_done(given: ThreadsApi) -> None:
     # A state that was read before its tasks were done must not be answered from memory.
     made, checkpoint_id = done_after_a_look(given, given.state_at)

@@ -47,7 +47,7 @@ def test_post_agrees_with_get(
     require_some(compared, f"no state by GET has {member}")
 
 
-@requires("CHECKPOINT-POST-01")
+@requires("CHECKPOINT-POST-05")
 def test_post_agrees_with_get_once_the_tasks_are_done(
     given: ThreadsApi, threads: ThreadsApi, client: ThreadsClient
 ) -> None:

@@ -106,8 +106,8 @@ def test_anothers_checkpoint_is_not_readable(
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param("get", marks=requires("ISOLATE-05")),
-        pytest.param("post", marks=requires("ISOLATE-03")),
+        pytest.param("get", marks=requires("ISOLATE-09")),
+        pytest.param("post", marks=requires("ISOLATE-10")),
     ],
 )
 def test_later_states_of_a_source_or_copy_are_not_readable(

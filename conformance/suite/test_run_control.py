@@ -73,7 +73,7 @@ def test_runs_are_listed_by_status(
     assert_equal(runs.list_runs(thread, status="timeout"), [], "the runs with status timeout")
 
 
-@requires("RUN-CONTROL-03")
+@requires("RUN-CONTROL-25")
 def test_runs_under_way_waiting_and_cancelled_are_listed_by_status(
     given: ThreadsApi, given_runs: Runs, runs: Runs
 ) -> None:

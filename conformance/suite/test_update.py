@@ -62,7 +62,7 @@ def test_other_metadata_is_kept(given: ThreadsApi, threads: ThreadsApi) -> None:
     assert_equal(shown, expected, "the metadata that the update does not name")
 
 
-@requires("UPDATE-04")
+@requires("UPDATE-17")
 def test_metadata_that_a_run_added_is_kept(given: ThreadsApi, threads: ThreadsApi) -> None:
     made = given.empty(metadata={"colour": "red"})
     given.run(made)
