@@ -54,7 +54,8 @@ freedom(
     "ThreadState decides what is required: values, next, checkpoint, metadata, created_at.",
     # Tasks and parents are left out.
     may_block="CANCEL-21 CHECKPOINT-04 CHECKPOINT-07 CHECKPOINT-13 CHECKPOINT-14 "
-    "CHECKPOINT-POST-01 CHECKPOINT-POST-04 CHECKPOINT-POST-05 HISTORY-03 HISTORY-09 NESTED-14 PREPOP-28 RUN-28 SEQ-06 STATE-18",
+    "CHECKPOINT-POST-01 CHECKPOINT-POST-04 CHECKPOINT-POST-05 HISTORY-03 HISTORY-09 NESTED-14 "
+    "PREPOP-28 RUN-28 SEQ-06 STATE-18",
 )(
     change_shown(
         "history",
