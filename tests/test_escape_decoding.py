@@ -44,6 +44,11 @@ from conformance.deployment.record.escape_decoding import layers, unescaped
         ("&lt;&amp;", "<&"),
         ("&amp;#102;", "f"),
         ("&amp;amp;lt;", "<"),
+        ("\\X\\u", "Xu"),
+        # Escapes of escapes of one kind are decoded at once, however deep
+        ("%" + 9 * "25" + "66", "f"),
+        (9 * "\\" + "u0066", "f"),
+        ("&" + 9 * "amp;" + "lt;", "<"),
         # Lines that are folded
         ("c3dv\n cmRm", "c3dvcmRm"),
         ("c3dv\r\n\tcmRm", "c3dvcmRm"),
@@ -106,6 +111,7 @@ def test_where_kinds_are_mixed_each_is_also_decoded_alone(
         ("%E2%82%ACfish", "€f", "%E2%82%ACf"),
         ("c3dv\n  cmRm fish", "dvcm", "dv\n  cm"),
         ("c3dv\n  cmRm fish", "fish", "fish"),
+        ("c3dv\\ncmRm fish", "dvcm", "dv\\ncm"),
     ],
 )
 def test_a_decoded_piece_is_traced_to_its_place(text: str, piece: str, place: str) -> None:
