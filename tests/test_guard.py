@@ -8,11 +8,13 @@ from uuid import uuid4
 
 import pytest
 
+from conformance.contract.operations import BY_NAME
 from conformance.deployment.ownership.guard import (
     DisposableOnlyRefusal,
     GuardRefusal,
     NotOursRefusal,
     check_request,
+    unproved_ids,
 )
 from conformance.deployment.ownership.proof import RUN_TAG, GetAnswer, Ownership, canonical
 
@@ -105,6 +107,91 @@ def test_reading_may_name_anyone(ours: Ownership) -> None:
 def test_an_unusual_path_is_refused(method: str, path: str, ours: Ownership) -> None:
     with pytest.raises(GuardRefusal):
         send(method, path.format(own=ours.new_id(), stranger=STRANGER), {}, ours)
+
+
+@pytest.mark.parametrize("part", ["..", ".", "%2e%2E", ".%2e", "%2E"])
+def test_a_path_that_leads_elsewhere_is_not_even_read(part: str, ours: Ownership) -> None:
+    with pytest.raises(GuardRefusal, match=f"POST /threads/{part}/history: .* normal form"):
+        send("POST", f"/threads/{part}/history", {}, ours)
+    for name in ("...", "a..b", "..a", "%2e%2e%2e"):
+        send("POST", f"/threads/{name}/history", {}, ours)
+
+
+def test_a_refusal_names_the_operation(ours: Ownership) -> None:
+    for refusal, body in (
+        (NotOursRefusal, {"thread_ids": [STRANGER]}),
+        (DisposableOnlyRefusal, {}),
+    ):
+        with pytest.raises(refusal, match=r"^POST /threads/prune "):
+            send("POST", "/threads/prune", body, ours)
+
+
+def test_the_head_of_any_thread_may_be_read(ours: Ownership) -> None:
+    send("HEAD", f"/threads/{STRANGER}", b"", ours)
+
+
+# ---- what a write names -------------------------------------------------------------------
+
+RUN, CRON = (STRANGER.replace("1", each) for each in "23")
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "body", "unproved"),
+    [
+        ("delete", f"/threads/{STRANGER}", None, [("thread", STRANGER, None)]),
+        ("delete", f"/threads/{STRANGER.replace('1', '%31')}", None, [("thread", STRANGER, None)]),
+        ("delete", "/threads/OWN", None, []),
+        (
+            "prune",
+            "/threads/prune",
+            {"thread_ids": ["OWN", STRANGER, " ", "", 5, None]},
+            [("thread", STRANGER, None)],
+        ),
+        (
+            "update_state",
+            f"/threads/{STRANGER}/state",
+            {"checkpoint": {"thread_id": CRON}},
+            [("thread", STRANGER, None), ("thread", CRON, None)],
+        ),
+        ("run_delete", f"/threads/OWN/runs/{RUN}", None, [("run", RUN, "OWN")]),
+        (
+            "run_cancel",
+            f"/threads/{STRANGER}/runs/{RUN}/cancel",
+            None,
+            [("thread", STRANGER, None), ("run", RUN, STRANGER)],
+        ),
+        (
+            "runs_cancel",
+            "/runs/cancel",
+            {"thread_id": "OWN", "run_ids": ["OWN", RUN, 5]},
+            [("run", RUN, "OWN")],
+        ),
+        ("runs_cancel", "/runs/cancel", {"run_ids": [RUN]}, [("run", RUN, None)]),
+        ("runs_cancel", "/runs/cancel", {"thread_id": 5, "run_ids": RUN}, [("run", RUN, None)]),
+        # Only such a body lists runs.
+        ("update", "/threads/OWN", {"run_ids": [RUN]}, []),
+        ("cron_delete", f"/runs/crons/{CRON}", None, [("cron", CRON, None)]),
+        ("cron_delete", "/runs/crons/OWN", None, []),
+    ],
+)
+def test_what_a_write_names_and_is_not_proved(
+    operation: str,
+    path: str,
+    body: Any,
+    unproved: list[tuple[str, str, str | None]],
+    ours: Ownership,
+) -> None:
+    own = ours.new_id()
+    raw = b"" if body is None else json.dumps(body).replace("OWN", own).encode()
+    found = unproved_ids(BY_NAME[operation], path.replace("OWN", own), raw, ours)
+    wanted = [(kind, id_, on and on.replace("OWN", own)) for kind, id_, on in unproved]
+    assert [(each.kind, each.id, each.thread_id) for each in found] == wanted
+
+
+def test_in_a_body_that_cannot_be_parsed_the_tag_of_the_run_may_stand(ours: Ownership) -> None:
+    raw = f'{{"metadata": {{"{RUN_TAG}": "{ours.run_id}"}}, "of": "{STRANGER}"'.encode()
+    found = unproved_ids(BY_NAME["create"], "/threads", b"\xff" + raw, ours)
+    assert [each.id for each in found] == [STRANGER]
 
 
 def test_a_percent_encoded_id_is_read(ours: Ownership) -> None:

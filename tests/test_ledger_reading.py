@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,13 +89,26 @@ def test_a_ledger_says_whether_its_deployment_was_launched(tmp_path: Path) -> No
         assert read_ledger(tmp_path / str(launched)).launched is launched
 
 
+@pytest.mark.usefixtures("far_away")
 def test_a_ledger_began_now_unless_it_is_told_otherwise(tmp_path: Path) -> None:
     before = datetime.now(UTC)
     with Ledger(tmp_path, "main", URL) as ledger:
         ledger.record_planned(OWN)
-    opened_at = read_ledger(tmp_path).opened_at
-    assert opened_at is not None
-    assert before <= opened_at <= datetime.now(UTC)
+    state = read_ledger(tmp_path)
+    assert state.opened_at is not None
+    assert before <= state.opened_at <= datetime.now(UTC)
+    assert not state.launched
+
+
+def test_a_ledger_may_be_written_by_one_thread_and_closed_by_another(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "main", URL) as ledger:
+        writer = threading.Thread(target=ledger.record_planned, args=(OWN,))
+        writer.start()
+        writer.join()
+        with claim(tmp_path) as ours:
+            assert not ours
+    with claim(tmp_path) as ours:
+        assert ours
 
 
 def test_the_smallest_lead_of_the_servers_clock_counts(tmp_path: Path) -> None:

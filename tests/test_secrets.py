@@ -125,6 +125,13 @@ def test_every_form_is_replaced_and_nothing_else(written: str, fish: Redactor) -
     assert fish(f"<{written}> {written}") == f"<{REDACTED}> {REDACTED}"
 
 
+def test_a_value_with_escapes_is_also_found_as_it_was_given() -> None:
+    redactor = Redactor([("x-anything", "sword%66ish")])
+    for written in (b"sword%66ish", b"swordfish"):
+        encoded = base64.b64encode(written).decode()
+        assert redactor.text(f"<{encoded}> <{written.hex()}>") == f"<{REDACTED}> <{REDACTED}>"
+
+
 def test_a_blank_may_be_written_as_a_plus(fish: Redactor) -> None:
     redactor = Redactor(secrets=["sword fish"])
     assert redactor.text("sword+fish sword fish") == f"{REDACTED} {REDACTED}"
@@ -232,6 +239,8 @@ def test_a_url_is_recorded_without_secrets(
         ("http://host/a?b@c", "http://…"),
         ("http://" + "h" * 500, "http://" + "h" * 193),
         ("x" * 500 + "/a@b", "…"),
+        # A password may hold any character.
+        ("http://me:sword/fish\n@host", "http://…"),
     ],
 )
 def test_of_a_url_only_host_and_path_can_be_shown(text: str, shown: str) -> None:

@@ -67,7 +67,7 @@ class Redactor:
         self._names = _SECRET_HEADERS | {name.lower() for name, _ in given}
         values = {each for name, value in given for each in _secrets_in(name, value)}
         for secret in secrets:
-            values |= {secret, secret.rsplit(" ", 1)[-1]}
+            values |= {secret, secret.rpartition(" ")[2]}
         # A value also occurs with its own escapes decoded.
         values |= {unquote(value) for value in values} | {unescaped(value) for value in values}
         self._secrets = frozenset(value for value in values if len(value) >= shortest)
@@ -209,7 +209,7 @@ def _secrets_in(name: str, value: str) -> Iterator[str]:
 
 
 def _forms_of_all(secrets: Iterable[str], forms: Any) -> Iterator[str]:
-    for secret in sorted(secrets, key=lambda each: (-len(each), each)):
+    for secret in secrets:
         yield from forms(secret)
 
 
