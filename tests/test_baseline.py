@@ -23,7 +23,13 @@ from conformance.report.baseline.file import (
     check_names,
     read_baseline,
 )
-from conformance.report.baseline.model import Entry, Judgement, Stale, apply_baseline, new_entries
+from conformance.report.baseline.judgement import (
+    Entry,
+    Judgement,
+    Stale,
+    apply_baseline,
+    new_entries,
+)
 from conformance.report.record import CheckResult, Report, load_report
 from tests.conftest import command
 from tests.report_examples import REQUIREMENTS, check, failure, report_of

@@ -15,7 +15,7 @@ from conformance.report.baseline.file import (
     check_writable,
     read_baseline,
 )
-from conformance.report.baseline.model import Entry, Judgement, apply_baseline, new_entries
+from conformance.report.baseline.judgement import Entry, Judgement, apply_baseline, new_entries
 from tests.report_examples import REQUIREMENTS, check, failure, report_of
 
 TODAY = date(2026, 11, 21)

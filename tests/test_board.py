@@ -18,7 +18,7 @@ from conformance.contract.verdicts import RunVerdict, Stability, Verdict
 from conformance.report.board.html import board_html
 from conformance.report.board.markdown import board_markdown, evidence_markdown
 from conformance.report.board.model import Board, make_board
-from conformance.report.board.text import count_words
+from conformance.report.board.wording import count_words
 from conformance.report.record import CheckResult, Report, ReportError
 from conformance.report.run.write import report_json
 from tests.report_examples import REQUIREMENTS, check, exchange, failure, report_of, requirement

@@ -22,7 +22,7 @@ from conformance.deployment.delivery.trouble import TroubleError
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.reference.app import create_app, new_store
-from conformance.report.run.text import verdict_meaning, verdict_words
+from conformance.report.run.wording import verdict_meaning, verdict_words
 from conformance.runner.session import run_suite
 from tests.conftest import Reply, answering, as_json, served
 

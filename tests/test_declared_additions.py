@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.contract.declared_additions import Claim, declares
+from conformance.contract.claims import Claim, declares
 from conformance.contract.published import NEWER_VERSIONS
 from conformance.contract.published_citations import citation
 from conformance.contract.verdicts import RunVerdict, Verdict

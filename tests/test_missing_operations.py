@@ -14,7 +14,7 @@ from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireAnswer, WireRequest, json_answer
 from conformance.report.record import Report
 from conformance.report.run.grouping import undecided_groups
-from conformance.report.run.text import verdict_meaning
+from conformance.report.run.wording import verdict_meaning
 from conformance.runner.session import run_suite
 from conformance.runner.settings import new_settings
 from tests.conftest import served

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from conformance.plant.comparing import Difference, Kind, compare_answers
-from conformance.plant.losses import promise_of
 from conformance.plant.probes import ReadRequest, RecordedAnswer
+from conformance.plant.promises import promise_of
 
 NOW = "2026-11-21T17:00:00.123000+00:00"
 

@@ -22,7 +22,7 @@ from conformance.defects import SuiteDefectError
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult, Report
-from conformance.runner import pytest_process
+from conformance.runner import pytest_engine
 from conformance.runner.judging import verdict_of
 from conformance.runner.session import run_suite
 from tests.conftest import CHECKOUT, Reply, answering, as_json, environment_of, threads_of
@@ -135,7 +135,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / f"test_{uuid4().hex}.py").write_text(CHECKS)
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "conftest.py").write_text("from conformance.suite.conftest import *\n")
-    monkeypatch.setattr(pytest_process, "_SUITE", folder)
+    monkeypatch.setattr(pytest_engine, "_SUITE", folder)
     return folder
 
 

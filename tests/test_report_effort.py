@@ -14,7 +14,7 @@ from conformance.contract.catalogue import Requirement
 from conformance.report.record import Report
 from conformance.report.run.markdown import markdown_report
 from conformance.report.run.terminal import TerminalView
-from conformance.report.run.text import skipped_by_effort_line
+from conformance.report.run.wording import skipped_by_effort_line
 from tests.report_examples import CONFORMANT, REQUIREMENTS
 
 CRON = Requirement(

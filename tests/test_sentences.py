@@ -17,7 +17,7 @@ from conformance.deployment.probe.identify import identify_deployment
 from conformance.model.store import ThreadStore
 from conformance.reference.app import new_store
 from conformance.reference.wire import Wire, WireAnswer, WireRequest
-from conformance.report.baseline.model import Entry, apply_baseline, new_entries
+from conformance.report.baseline.judgement import Entry, apply_baseline, new_entries
 from conformance.report.record import Report
 from conformance.report.run.grouping import failure_groups, symptom_fingerprint, undecided_groups
 from conformance.report.score import exit_status

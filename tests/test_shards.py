@@ -29,8 +29,8 @@ from conformance.report.record import (
     load_report,
 )
 from conformance.report.run.write import write_all
-from conformance.runner import durations
-from conformance.runner.durations import balanced, dealt, expected_s
+from conformance.runner import check_durations
+from conformance.runner.check_durations import balanced, dealt, expected_s
 from conformance.runner.merging import merge
 from conformance.runner.session import collect_checks, run_suite
 from conformance.runner.shards import Shard, parse_shard
@@ -49,7 +49,7 @@ IDS = [f"test_a.py::test_{number}" for number in range(40)]
 def long_and_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let some checks take long."""
     seconds = {each: float(number % 7) for number, each in enumerate(IDS)}
-    monkeypatch.setattr(durations, "_recorded", lambda: seconds)
+    monkeypatch.setattr(check_durations, "_recorded", lambda: seconds)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 60])
@@ -87,7 +87,7 @@ def test_the_recorded_checks_are_nearly_all_of_the_profile_full(
     planned = collect_checks(settings_for("http://127.0.0.1:9", profile="full"))
     names = {each.partition("[")[0] for each in planned}
     # New checks are recorded with the next measurement.
-    assert len(names & durations._recorded().keys()) > 0.9 * len(names)
+    assert len(names & check_durations._recorded().keys()) > 0.9 * len(names)
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/0", "a/b", "1/2/3", "-1/3", "1/10000"])

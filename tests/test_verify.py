@@ -20,8 +20,8 @@ from conformance.model.errors import NotFoundError
 from conformance.model.search import Query, Searches
 from conformance.model.threads import Threads
 from conformance.model.views import Views
-from conformance.plant.losses import load_promises
 from conformance.plant.probes import Prober, ReadRequest
+from conformance.plant.promises import load_promises
 from conformance.reference.app import new_store
 from tests.conftest import served, threads_of
 from tests.plants import STATES, Planted, losses, planted, run_cli, verified

@@ -34,7 +34,7 @@ from starlette.types import ASGIApp
 from benchmarks.hostile.foreign_writes import Watch
 from benchmarks.hostile.harm_to_others import Harm, RecordingStore
 from benchmarks.hostile.lies import CANARY, LIES, World, rows, tell, watch_tag
-from benchmarks.hostile.markdown_rows import heading, line
+from benchmarks.hostile.markdown_table import heading, line
 from benchmarks.hostile.matrix_jobs import enable_ctrl_c, run_concurrently
 from benchmarks.hostile.others import Others, living
 from benchmarks.hostile.running import Result, Suite

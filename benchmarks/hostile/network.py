@@ -20,7 +20,7 @@ from enum import StrEnum
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from benchmarks.hostile.connections import Answer, ClientSide, GoneError, Request, ServerSide
+from benchmarks.hostile.proxy_http import Answer, ClientSide, GoneError, Request, ServerSide
 from conformance.contract.operations import identify
 
 HOST = "127.0.0.1"

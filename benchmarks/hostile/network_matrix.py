@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from benchmarks.hostile.markdown_rows import heading, line
+from benchmarks.hostile.markdown_table import heading, line
 from benchmarks.hostile.matrix_jobs import enable_ctrl_c, run_concurrently
 from benchmarks.hostile.network import RATELESS, Counts, Mode, Proxy, Trouble
 from benchmarks.hostile.restartable import Deployment

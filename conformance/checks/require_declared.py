@@ -7,7 +7,7 @@ from typing import Any
 from conformance.checks.outcomes import Blocked, Unsupported
 from conformance.contract.catalogue import Requirement
 from conformance.contract.causes import Cause
-from conformance.contract.declared_additions import Claim, declares
+from conformance.contract.claims import Claim, declares
 from conformance.deployment.client import ThreadsClient, UndigestedAnswerError
 from conformance.deployment.probe.own_openapi import OWN_PATH
 

@@ -16,7 +16,7 @@ from conformance.report.compare.html import comparison_html
 from conformance.report.compare.markdown import comparison_markdown
 from conformance.report.compare.model import ReportComparison, compare_reports
 from conformance.report.compare.terminal import comparison_text
-from conformance.report.compare.text import headline
+from conformance.report.compare.wording import headline
 from conformance.report.record import ReportError
 from conformance.report.run.write import write_text
 

@@ -16,7 +16,7 @@ from conformance.contract.verdicts import Verdict
 from conformance.json_text import parse_json
 from conformance.report.plain_text import counted, listed, printable
 from conformance.report.record import CheckResult, Report, ReportError, load_report
-from conformance.report.run.text import (
+from conformance.report.run.wording import (
     WORDS,
     Promise,
     Requirements,

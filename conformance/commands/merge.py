@@ -17,7 +17,7 @@ from conformance.report.run.terminal import TerminalView
 from conformance.report.run.write import write_all
 from conformance.report.score import exit_status
 from conformance.runner.merging import merge
-from conformance.runner.timings import by_operation
+from conformance.runner.operation_timings import by_operation
 
 _HAR = "exchanges.har"
 

@@ -55,10 +55,10 @@ from conformance.report.run.terminal import TerminalView, uncaptured_console
 from conformance.report.run.write import write_all
 from conformance.report.schema.terminal import comparison_line
 from conformance.report.score import exit_status
+from conformance.runner.operation_timings import all_exchanges
 from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import SettingsOptions, client_names, new_settings
 from conformance.runner.shards import parse_shard
-from conformance.runner.timings import all_exchanges
 from conformance.runner.worker_count import AUTO as AUTO_WORKERS
 from conformance.safe_text import harmless
 

@@ -21,10 +21,10 @@ from conformance.report.baseline.file import (
     check_writable,
     read_baseline,
 )
-from conformance.report.baseline.model import Entry, Judgement, apply_baseline, new_entries
+from conformance.report.baseline.judgement import Entry, Judgement, apply_baseline, new_entries
 from conformance.report.plain_text import counted, cut, listed, one_line, printable
 from conformance.report.record import Report
-from conformance.report.run.text import WORDS
+from conformance.report.run.wording import WORDS
 from conformance.runner.session import collect_checks
 from conformance.runner.settings import new_settings
 

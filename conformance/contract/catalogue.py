@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from conformance.contract.declared_additions import Claim
+from conformance.contract.claims import Claim
 from conformance.typed_data import DataError, check_keys, read_toml, typed
 
 LEVELS = ("MUST", "SHOULD", "MAY")
@@ -55,7 +55,7 @@ class Requirement:
 
     A requirement that only a document newer than the pinned one states has `since`, the release of
     that document, and `claim`. It is judged only where the deployment's own OpenAPI document
-    declares the claim: see `declared_additions.Claim`.
+    declares the claim: see `claims.Claim`.
     """
 
     id: str

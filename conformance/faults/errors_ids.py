@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.faults.errors_form import accepting_bad
+from conformance.faults.errors_malformed_requests import accepting_bad
 from conformance.faults.kit.state import stored_thread
 from conformance.faults.registry import FaultyDeployment, fault
 from conformance.model.states import States

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.errors_form import accepting_bad, leaving_out
+from conformance.faults.errors_malformed_requests import accepting_bad, leaving_out
 from conformance.faults.kit.http_changes import change_request, without
 from conformance.faults.kit.state import leaving_behind
 from conformance.faults.registry import fault

@@ -13,8 +13,8 @@ from conformance import __version__
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.json_differences import ABSENT
 from conformance.plant.comparing import Kind
-from conformance.plant.losses import generalized, load_promises
 from conformance.plant.plant_file import Plant
+from conformance.plant.promises import generalized, load_promises
 from conformance.plant.verifying import Finding, Verification
 from conformance.report.plain_text import counted, cut, listed, one_line, printable
 

@@ -16,9 +16,9 @@ from conformance.deployment.probe.preflight import ServerInfo, UnreachableError
 from conformance.deployment.record.reproduction import reproduction
 from conformance.deployment.settings import Settings
 from conformance.plant.comparing import Difference, Kind, compare_answers, without_threads
-from conformance.plant.losses import promise_of
 from conformance.plant.plant_file import Plant
 from conformance.plant.probes import Prober, ReadRequest, RecordedAnswer
+from conformance.plant.promises import promise_of
 from conformance.plant.scenarios import carries_tag
 from conformance.waiting import wait_until
 

@@ -13,7 +13,7 @@ from conformance.model.errors import ModelError
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer_model_error, answer_not_routed, answer_server_error
 from conformance.reference.crons import CronDriver, cron_routes
-from conformance.reference.driver import RunDriver
+from conformance.reference.run_driver import RunDriver
 from conformance.reference.runs import run_routes
 from conformance.reference.stateless import stateless_routes
 from conformance.reference.states import state_routes

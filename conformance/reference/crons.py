@@ -15,7 +15,7 @@ from conformance.model.ids_and_times import JsonObject
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer
 from conformance.reference.bodies import parse_json
-from conformance.reference.driver import RunDriver
+from conformance.reference.run_driver import RunDriver
 
 _SORTABLE = (
     "cron_id",

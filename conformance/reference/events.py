@@ -15,7 +15,7 @@ from conformance.model.streams import is_in_modes
 from conformance.model.thread_protocol import ProtocolEvent
 from conformance.model.thread_streams import ThreadEvent
 from conformance.reference.answers import encode
-from conformance.reference.driver import RunDriver
+from conformance.reference.run_driver import RunDriver
 
 _LINE_END = "\n"
 #: Seconds between two comments that keep a quiet stream open.

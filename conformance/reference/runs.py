@@ -21,8 +21,8 @@ from conformance.reference.bodies import (
     query_integer,
     read_body,
 )
-from conformance.reference.driver import RunDriver
 from conformance.reference.events import event_stream, last_event
+from conformance.reference.run_driver import RunDriver
 
 _STATUSES = ("pending", "running", "error", "success", "timeout", "interrupted")
 _MODES = (

@@ -15,7 +15,7 @@ from conformance.model.ids_and_times import JsonObject
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer, no_content
 from conformance.reference.bodies import parse_json, read_body
-from conformance.reference.driver import RunDriver
+from conformance.reference.run_driver import RunDriver
 from conformance.reference.runs import action_of, location_of, streamed, waited_for
 
 _STATUSES = ("pending", "running", "all")

@@ -10,8 +10,8 @@ from conformance.model.ids_and_times import canonical_id
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer
 from conformance.reference.bodies import checkpoint_of, query_flag, query_integer, read_body
-from conformance.reference.driver import RunDriver
 from conformance.reference.newer_members import newer_member
+from conformance.reference.run_driver import RunDriver
 from conformance.reference.state_select import selected_state
 
 _GET_LIMIT, _POST_LIMIT = 10, 1

@@ -15,8 +15,8 @@ from conformance.model.store import ThreadStore
 from conformance.model.thread_protocol import CHANNELS, CommandError
 from conformance.reference.answers import answer
 from conformance.reference.bodies import parse_json
-from conformance.reference.driver import RunDriver
 from conformance.reference.events import protocol_event_stream
+from conformance.reference.run_driver import RunDriver
 
 _OWN_CHANNEL = re.compile(r"custom:.+")
 

@@ -9,8 +9,8 @@ from starlette.routing import Route
 from conformance.model.store import ThreadStore
 from conformance.model.thread_streams import THREAD_MODES
 from conformance.reference.bodies import query_choices
-from conformance.reference.driver import RunDriver
 from conformance.reference.events import thread_event_stream
+from conformance.reference.run_driver import RunDriver
 
 #: Parameters with the modes. The first one is published; where it is given the other is ignored.
 _MODE_PARAMETERS = ("stream_modes", "stream_mode")

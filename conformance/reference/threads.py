@@ -13,8 +13,8 @@ from conformance.model.search import DEFAULT_SORT, Query
 from conformance.model.store import ThreadStore
 from conformance.reference.answers import answer, no_content
 from conformance.reference.bodies import read_body
-from conformance.reference.driver import RunDriver
 from conformance.reference.newer_members import newer_member
+from conformance.reference.run_driver import RunDriver
 
 
 def thread_routes(store: ThreadStore, driver: RunDriver) -> list[Route]:

@@ -26,10 +26,10 @@ from conformance.report.score import requirement_results, run_verdict, totals
 from conformance.runner import server_errors
 from conformance.runner.cleanup import account_of_kept, clean_up
 from conformance.runner.controller import Controller
+from conformance.runner.operation_timings import by_operation, timings
 from conformance.runner.progress_listener import ProgressListener
-from conformance.runner.pytest_process import collect, own_pytest, pytest_arguments, run_pytest
+from conformance.runner.pytest_engine import collect, own_pytest, pytest_arguments, run_pytest
 from conformance.runner.selection import selected_requirements
-from conformance.runner.timings import by_operation, timings
 from conformance.runner.worker_count import AUTO, worker_count
 
 

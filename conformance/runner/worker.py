@@ -33,8 +33,8 @@ from conformance.deployment.trouble_traces import traces_of_trouble
 from conformance.exception_frames import release_frames
 from conformance.garbage_collection import collect_rarely
 from conformance.report.record import CheckResult
+from conformance.runner.check_durations import dealt
 from conformance.runner.controller import Controller
-from conformance.runner.durations import dealt
 from conformance.runner.failure_builder import FailureBuilder, summary_of
 from conformance.runner.judging import causes_of, private_facts, verdict_of, worst_failure
 from conformance.runner.pytest_names import CONTROLLER, DATA_KEY

@@ -29,7 +29,7 @@ from conformance.reference.altered import Altered
 from conformance.reference.restarting import RestartableApp
 from conformance.reference.tenants import KEY_HEADER
 from conformance.report.record import CheckResult
-from conformance.runner.pytest_process import own_pytest, pytest_arguments
+from conformance.runner.pytest_engine import own_pytest, pytest_arguments
 from conformance.runner.selection import requirements_of
 from conformance.runner.server_errors import ServerError
 from conformance.runner.settings import new_settings

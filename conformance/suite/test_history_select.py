@@ -13,7 +13,7 @@ from conformance.checks.require_declared import own_document
 from conformance.checks.selectable_keys import selectable
 from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.contract.causes import Cause
-from conformance.contract.declared_additions import Claim, declares
+from conformance.contract.claims import Claim, declares
 from conformance.deployment.client import ThreadsClient
 
 _ABSENT = object()

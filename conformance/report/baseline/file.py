@@ -15,9 +15,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from conformance.data import schemas_dir
-from conformance.report.baseline.model import Entry, Judgement
+from conformance.report.baseline.judgement import Entry, Judgement
 from conformance.report.plain_text import cut, listed, one_line
-from conformance.report.run.text import server_name
+from conformance.report.run.wording import server_name
 from conformance.safe_text import masked
 from conformance.typed_data import DataError, UnreadableError, read_toml, typed
 

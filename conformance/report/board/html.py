@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.report.board.model import Board, Cell, Column, Row
-from conformance.report.board.text import (
+from conformance.report.board.wording import (
     LEGEND,
     TITLE,
     capability_rows,
@@ -20,7 +20,7 @@ from conformance.report.board.text import (
 from conformance.report.record import CheckResult
 from conformance.report.run.grouping import symptom_fingerprint
 from conformance.report.run.html import page_template
-from conformance.report.run.text import Promise, Requirements, promises, stability_note
+from conformance.report.run.wording import Promise, Requirements, promises, stability_note
 
 _CHECKS_SHOWN = 4
 

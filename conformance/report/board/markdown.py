@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conformance.contract.verdicts import Verdict
 from conformance.report.board.model import Board, Cell, Column, Row
-from conformance.report.board.text import (
+from conformance.report.board.wording import (
     LEGEND,
     TITLE,
     capability_rows,
@@ -21,7 +21,7 @@ from conformance.report.markdown_text import code, fenced, table
 from conformance.report.plain_text import counted, cut, one_line
 from conformance.report.record import CheckResult
 from conformance.report.run.grouping import symptom_fingerprint
-from conformance.report.run.text import Promise, Requirements, promises, stability_note
+from conformance.report.run.wording import Promise, Requirements, promises, stability_note
 
 EVIDENCE = "evidence"
 _CURL_LIMIT = 8_000

@@ -21,7 +21,7 @@ from conformance.report.compare.model import ReportComparison, compare_reports
 from conformance.report.compare.scope import suites_differ
 from conformance.report.record import CheckResult, Report, ReportError, RequirementResult
 from conformance.report.run.grouping import symptom_fingerprint
-from conformance.report.run.text import server_name
+from conformance.report.run.wording import server_name
 from conformance.report.score import UNDECIDED, run_verdict
 
 _LONGEST_SLUG = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conformance.report.compare.model import Kind, ReportComparison
 from conformance.report.compare.speed import DEFINITION
-from conformance.report.compare.text import (
+from conformance.report.compare.wording import (
     MEANINGS,
     TITLES,
     compared_line,

@@ -7,7 +7,7 @@ from html import escape
 from conformance.report.compare.model import Kind, ReportComparison, RequirementChange
 from conformance.report.compare.scope import OnlyIn
 from conformance.report.compare.speed import DEFINITION
-from conformance.report.compare.text import (
+from conformance.report.compare.wording import (
     MEANINGS,
     TITLES,
     compared_line,

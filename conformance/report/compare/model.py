@@ -24,7 +24,7 @@ from conformance.report.compare.scope import (
 )
 from conformance.report.compare.speed import SpeedComparison, compare_speed
 from conformance.report.record import CheckResult, Failure, Report, RequirementResult
-from conformance.report.run.text import Requirements
+from conformance.report.run.wording import Requirements
 
 
 class Kind(StrEnum):

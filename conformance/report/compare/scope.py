@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from conformance.contract.catalogue import PROFILES
 from conformance.contract.verdicts import Verdict, worst
 from conformance.report.record import CheckResult, Report, RequirementResult
-from conformance.report.run.text import Requirements
+from conformance.report.run.wording import Requirements
 
 
 @dataclass(frozen=True)

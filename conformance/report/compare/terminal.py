@@ -9,7 +9,7 @@ from conformance.report.compare.model import (
     ReportComparison,
     RequirementChange,
 )
-from conformance.report.compare.text import (
+from conformance.report.compare.wording import (
     MEANINGS,
     TITLES,
     compared_line,

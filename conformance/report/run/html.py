@@ -12,7 +12,7 @@ from conformance.contract.verdicts import Verdict
 from conformance.report.plain_text import counted, cut, printable
 from conformance.report.record import Report
 from conformance.report.run.grouping import failure_groups, undecided_groups, unmet_optional_groups
-from conformance.report.run.text import (
+from conformance.report.run.wording import (
     WORDS,
     Requirements,
     capability_rows,

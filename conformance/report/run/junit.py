@@ -9,7 +9,13 @@ from conformance.contract.catalogue import LEVELS
 from conformance.contract.verdicts import Verdict
 from conformance.report.plain_text import cut, one_line, printable
 from conformance.report.record import CheckResult, Report
-from conformance.report.run.text import WORDS, Requirements, promises, server_name, stability_note
+from conformance.report.run.wording import (
+    WORDS,
+    Requirements,
+    promises,
+    server_name,
+    stability_note,
+)
 
 _TAGS = {Verdict.FAIL: "failure", Verdict.ERROR: "error"}
 _TEXT_LIMIT = 20_000

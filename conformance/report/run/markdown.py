@@ -8,7 +8,7 @@ from conformance.report.markdown_text import code, fenced, table
 from conformance.report.plain_text import counted, cut, listed
 from conformance.report.record import Report
 from conformance.report.run.grouping import FailureGroup, failure_groups, undecided_groups
-from conformance.report.run.text import (
+from conformance.report.run.wording import (
     WORDS,
     Requirements,
     capability_rows,

@@ -23,7 +23,7 @@ from conformance.output import SafeStream
 from conformance.report.plain_text import counted, cut, listed, one_line, printable
 from conformance.report.record import CheckResult, Deployment, Report, RunInfo
 from conformance.report.run.grouping import FailureGroup, failure_groups, undecided_groups
-from conformance.report.run.text import (
+from conformance.report.run.wording import (
     WORDS,
     CapabilityRow,
     Requirements,

@@ -14,7 +14,7 @@ from conformance.report.run.har import write_har
 from conformance.report.run.html import html_report
 from conformance.report.run.junit import junit_report
 from conformance.report.run.markdown import markdown_report
-from conformance.report.run.text import Requirements
+from conformance.report.run.wording import Requirements
 from conformance.report.schema.markdown import comparison_report
 from conformance.report.schema.model import SchemaComparison
 from conformance.safe_text import without_commands

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.contract.declared_additions import Claim
+from conformance.contract.claims import Claim
 from conformance.contract.openapi_queries import Description, Member
 from conformance.deployment.record.exchange import Exchange
 from conformance.report.schema.observed import Observed, observe

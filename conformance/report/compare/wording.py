@@ -14,7 +14,7 @@ from conformance.report.compare.scope import OnlyIn
 from conformance.report.compare.speed import SpeedChange, SpeedComparison
 from conformance.report.plain_text import counted, listed
 from conformance.report.record import Report
-from conformance.report.run.text import WORDS, server_name, verdict_words
+from conformance.report.run.wording import WORDS, server_name, verdict_words
 
 _COMPARABLE = "Only runs on one machine under one load can be compared."
 #: At most so many ids of passed requirements that only one report has are listed.

@@ -7,7 +7,7 @@ from conformance.contract.verdicts import Verdict
 from conformance.report.board.model import Board, Cell, Column, Count, Row, Step
 from conformance.report.compare.model import Kind, RequirementChange
 from conformance.report.run.html import SIGNS
-from conformance.report.run.text import WORDS, verdict_words
+from conformance.report.run.wording import WORDS, verdict_words
 
 TITLE = "The board: requirements against deployments"
 NOT_JUDGED = "not judged"

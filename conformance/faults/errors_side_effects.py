@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from conformance.faults.errors_form import names_what_is_no_id
+from conformance.faults.errors_malformed_requests import names_what_is_no_id
 from conformance.faults.kit.state import leaving_behind, stored_thread
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import When, WireAnswer, WireRequest, always
