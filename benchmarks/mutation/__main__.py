@@ -166,6 +166,8 @@ def run(folder: Path, modules: Iterable[str], settings: Settings, processes: int
         name for module in chosen for name in to_try(folder, module, settings, changed[module])
     ]
     if names:
+        # Which tests call which function is found out anew: both may have changed.
+        (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
         command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(processes), *names]
         with (folder / "mutmut.log").open("w", encoding="utf-8") as log:
             ended = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
