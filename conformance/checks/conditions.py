@@ -37,7 +37,8 @@ UNSETTLED = ("running", "running with a run waiting", "with a run to come")
 #: The conditions of pruned threads: not every deployment offers pruning.
 PRUNED = ("forked and pruned", "pruned", "asking and pruned")
 _KEEP_LATEST = {"strategy": "keep_latest"}
-_ANSWER = {"messages": [{"type": "ai", "content": "answered for the node"}]}
+#: Values that answer for a node that asks, in an update as that node.
+ANSWER = {"messages": [{"type": "ai", "content": "answered for the node"}]}
 
 
 @dataclass(frozen=True)
@@ -315,7 +316,7 @@ def answered_by_an_update(maker: Maker) -> ThreadInCondition:
     """Update the state as the interrupted node, which leaves no node next."""
     made = interrupted(maker)
     (asked,) = _next(maker.given.state(made.thread))
-    maker.given.update_state(made.thread, values=_ANSWER, as_node=asked)
+    maker.given.update_state(made.thread, values=ANSWER, as_node=asked)
     if left := maker.given.state(made.thread).get("next"):
         raise Blocked(f"after the update as {asked} {left} is next")
     return ThreadInCondition(made.thread)

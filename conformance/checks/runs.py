@@ -322,6 +322,11 @@ def run_by_way(
     (given_runs if way == "background" else runs).run_by(way, thread, body)
 
 
+def run_error(answer: Answer) -> Any:
+    """Return the error of its graph that a waited run is answered with, if there is one."""
+    return answer.body.get("__error__") if isinstance(answer.body, dict) else None
+
+
 def message_contents(holder: dict[str, Any] | State) -> list[Any]:
     """Return the contents of the messages in the values of a thread or state, oldest first."""
     values = holder.get("values")

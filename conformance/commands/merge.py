@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from conformance.commands.options import report_dir_option
 from conformance.commands.report_reading import UnusableError, read_report
 from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.contract.catalogue import load_catalogue
@@ -24,13 +25,7 @@ _HAR = "exchanges.har"
 
 @click.command("merge")
 @click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--report-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports/latest"),
-    show_default=True,
-    help="Where report.json, junit.xml, report.md, report.html and exchanges.har go.",
-)
+@report_dir_option
 @baseline_options
 def merge_command(
     reports: tuple[Path, ...],

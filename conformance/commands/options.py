@@ -184,6 +184,14 @@ def _seconds_option(
     )
 
 
+report_dir_option = click.option(
+    "--report-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports/latest"),
+    show_default=True,
+    help="Where report.json, junit.xml, report.md, report.html and exchanges.har go.",
+)
+
 disposable_option = click.option(
     "--disposable",
     is_flag=True,

@@ -25,6 +25,7 @@ from conformance.commands.options import (
     graph_option,
     max_body_option,
     outage_within_option,
+    report_dir_option,
     run_timeout_option,
     timeout_option,
     trust_options,
@@ -164,13 +165,7 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
     metavar="NAME",
     help="Check only this capability; may be repeated.",
 )
-@click.option(
-    "--report-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports/latest"),
-    show_default=True,
-    help="Where report.json, junit.xml, report.md, report.html and exchanges.har go.",
-)
+@report_dir_option
 @click.option(
     "--schema-url",
     metavar="[URL]",

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from conformance.faults.errors_malformed_requests import names_what_is_no_id
-from conformance.faults.kit.state import leaving_behind, stored_thread
+from conformance.faults.kit.state import (
+    leaving_behind,
+    refusal_leaves_busy,
+    refusal_moves_updated_at,
+    stored_thread,
+)
 from conformance.faults.registry import Apply, FaultyDeployment, fault
 from conformance.reference.wire import When, WireAnswer, WireRequest, always
 
@@ -26,11 +31,7 @@ def refused_creation_is_made(broken: FaultyDeployment) -> None:
 
 
 fault("refused-update-moves-updated-at", breaks=["ERROR-SAFE-02", "ERROR-SAFE-05"])(
-    leaving_behind(
-        "update",
-        lambda _: True,
-        lambda broken, thread: replace(thread, updated_at=broken.store.records.now()),
-    )
+    refusal_moves_updated_at("update")
 )
 fault("refused-state-update-loses-the-newest-state", breaks=["ERROR-SAFE-03"])(
     leaving_behind(
@@ -40,11 +41,7 @@ fault("refused-state-update-loses-the-newest-state", breaks=["ERROR-SAFE-03"])(
     )
 )
 fault("refused-run-leaves-the-thread-busy", breaks=["ERROR-SAFE-04"])(
-    leaving_behind(
-        "run_wait",
-        lambda request: "assistant_id" not in request.members,
-        lambda _, thread: replace(thread, status="busy"),
-    )
+    refusal_leaves_busy("run_wait")
 )
 
 

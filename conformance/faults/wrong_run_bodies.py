@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from conformance.faults.errors_malformed_requests import accepting_bad, leaving_out
 from conformance.faults.kit.http_changes import change_request, without
-from conformance.faults.kit.state import leaving_behind
+from conformance.faults.kit.state import refusal_leaves_busy, refusal_moves_updated_at
 from conformance.faults.registry import fault
 from conformance.reference.wire import WireRequest
 
@@ -101,16 +100,8 @@ for _operation, _name, _requirement in (
 # Side effects of refusals
 
 fault("refused-background-run-moves-updated-at", breaks=["ERROR-SAFE-09"])(
-    leaving_behind(
-        "run_background",
-        lambda _: True,
-        lambda broken, thread: replace(thread, updated_at=broken.store.records.now()),
-    )
+    refusal_moves_updated_at("run_background")
 )
 fault("refused-streamed-run-leaves-the-thread-busy", breaks=["ERROR-SAFE-10"])(
-    leaving_behind(
-        "run_stream",
-        lambda request: "assistant_id" not in request.members,
-        lambda _, thread: replace(thread, status="busy"),
-    )
+    refusal_leaves_busy("run_stream")
 )

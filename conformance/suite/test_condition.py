@@ -12,7 +12,7 @@ import pytest
 from conformance.checks.api import ThreadsApi
 from conformance.checks.channels import thread_with_channels
 from conformance.checks.comparable_members import shown_by_both
-from conformance.checks.conditions import Maker, in_conditions, make, make_shown, states_of
+from conformance.checks.conditions import ANSWER, Maker, in_conditions, make, make_shown, states_of
 from conformance.checks.expect import (
     assert_advances_timestamp,
     assert_equal,
@@ -221,8 +221,7 @@ Act = Callable[[Maker, Thread], object]
 
 def _answer_by_an_update(maker: Maker, thread: Thread, **at: Any) -> None:
     asking = maker.given.state(thread).get("next") or ["ask"]
-    answer = {"messages": [{"type": "ai", "content": "answered for the node"}]}
-    maker.given.update_state(thread, values=answer, as_node=asking[0], **at)
+    maker.given.update_state(thread, values=ANSWER, as_node=asking[0], **at)
 
 
 def _fork(maker: Maker, thread: Thread) -> None:

@@ -25,6 +25,7 @@ from conformance.checks.runs import (
     Runs,
     message_contents,
     run_by_way,
+    run_error,
 )
 from conformance.checks.views import (
     History,
@@ -282,7 +283,7 @@ def test_a_run_without_an_input_executes_the_failed_node(
 
 
 def _tells_a_failure(answer: Answer) -> bool:
-    return not answer.ok or (isinstance(answer.body, dict) and bool(answer.body.get("__error__")))
+    return not answer.ok or bool(run_error(answer))
 
 
 @requires("RUN-31")
@@ -296,7 +297,7 @@ def test_an_empty_input_begins_the_graph(
         raise Blocked("the nodes of the slow graph say nothing")
     body = {**given_runs.without_input("slow"), "input": {}}
     answer = threads.ensure_success(client.run_wait(id_of(thread), body), thread)
-    if isinstance(answer.body, dict) and answer.body.get("__error__"):
+    if run_error(answer):
         raise Blocked("the slow graph cannot be run with an empty input")
     after = message_contents(given.state(thread))
     if after[: len(before)] != before or len(after) == len(before):

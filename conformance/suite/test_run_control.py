@@ -18,7 +18,7 @@ from conformance.checks.expect import (
     timestamp_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, requires
-from conformance.checks.runs import LONG_S, NOT_ENDED, Runs, message_contents, run_of
+from conformance.checks.runs import LONG_S, NOT_ENDED, Runs, message_contents, run_error, run_of
 from conformance.checks.views import Thread, checkpoint_id_of, checkpoint_named, id_of
 from conformance.contract.api_constants import DEFAULT_LIST_OF_RUNS
 from conformance.contract.schemas import schema_members
@@ -398,6 +398,5 @@ def _assert_404(answer: Answer, refused: str = "") -> None:
 
 
 def _assert_tells_error(answer: Answer) -> None:
-    error = answer.body.get("__error__") if isinstance(answer.body, dict) else None
-    if answer.ok and not error:
+    if answer.ok and not run_error(answer):
         raise PromiseBroken("an __error__ that says why, or a refusal", excerpt(answer.text, 300))

@@ -4,7 +4,7 @@ import pytest
 
 from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
-from conformance.checks.conditions import FAR_S, SHOWN_BY, make, states_of
+from conformance.checks.conditions import ANSWER, FAR_S, SHOWN_BY, make, states_of
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.outcomes import Blocked, requires
 from conformance.checks.runs import LONG_S, Runs
@@ -200,9 +200,8 @@ def _answer_by_an_update(
     asking = given.state(thread).get("next") or []
     if len(asking) != 1 or _status(given, thread, "interrupted", context) != "interrupted":
         raise Blocked("the thread does not wait as interrupted", by="STATUS-01")
-    answer = {"messages": [{"type": "ai", "content": "answered for the node"}]}
     at = {"checkpoint": checkpoint_named(states_of(given, thread)[-1])} if forks else {}
-    given.update_state(thread, values=answer, as_node=asking[0], **at)
+    given.update_state(thread, values=ANSWER, as_node=asking[0], **at)
     if left := given.state(thread).get("next"):
         raise Blocked(f"after the update as {asking[0]} {left} is next")
 

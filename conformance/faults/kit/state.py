@@ -58,6 +58,24 @@ def leaving_behind(
     return apply
 
 
+def refusal_moves_updated_at(operation: str) -> Apply:
+    """Move the time of the thread's last update where a request is refused."""
+    return leaving_behind(
+        operation,
+        always,
+        lambda broken, thread: replace(thread, updated_at=broken.store.records.now()),
+    )
+
+
+def refusal_leaves_busy(operation: str) -> Apply:
+    """Leave the thread busy where a run without an assistant is refused."""
+    return leaving_behind(
+        operation,
+        lambda request: "assistant_id" not in request.members,
+        lambda _, thread: replace(thread, status="busy"),
+    )
+
+
 def afterwards(change: ChangeThread, operation: str, when: When = always) -> Apply:
     """Store `change(before, after)` as the thread after a successful request of `operation`.
 
