@@ -32,7 +32,7 @@ from conformance.report.run.write import write_all
 from conformance.runner import check_durations
 from conformance.runner.check_durations import balanced, dealt, expected_s
 from conformance.runner.merging import merge
-from conformance.runner.session import collect_checks, run_suite
+from conformance.runner.session import NothingSelectedError, collect_checks, run_suite
 from conformance.runner.shards import Shard, parse_shard
 from tests.conftest import served
 from tests.report_examples import REQUIREMENTS, check, checks_of, exchange, failure, report_of
@@ -121,6 +121,26 @@ def verdicts(report: Report) -> dict[str, Any]:
         "verdict": report.verdict,
         "partial": report.run.partial,
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "keyword"),
+    [({"capabilities": ("get",)}, ""), ({"capabilities": ("create",)}, "empty")],
+    ids=["another capability", "another -k"],
+)
+def test_shards_of_different_selections_are_no_run(
+    options: dict[str, Any], keyword: str, settings_for: MakeSettings, reference: str
+) -> None:
+    one = run_suite(settings_for(reference, shard="1/2", capabilities=("create",)), SERVER)
+    other = run_suite(settings_for(reference, shard="2/2", **options), SERVER, keyword=keyword)
+    with pytest.raises(ReportError, match="shards 1/2 and 2/2 are of different selections"):
+        merge([one, other], load_catalogue(), {})
+
+
+def test_more_parts_than_checks_are_refused(settings_for: MakeSettings, reference: str) -> None:
+    settings = settings_for(reference, requirements=("GET-02",), shard="9/9")
+    with pytest.raises(NothingSelectedError, match=r"9/9 of \d checks? is empty: divide .* fewer"):
+        run_suite(settings, SERVER)
 
 
 @pytest.mark.slow
@@ -242,7 +262,7 @@ ONE, OTHER = shards()
         ([ONE, shard(2, PARTS[1], 3)], "divided differently: 1/2, 2/3"),
         ([ONE, shard(2, PARTS[1], seed=7)], "shards 1/2 and 2/2 are of different seeds"),
         ([ONE, shard(2, PARTS[1], profile="full")], "different profiles: extended and full"),
-        ([ONE, shard(2, PARTS[1], narrowed=True)], "different selections"),
+        ([ONE, shard(2, PARTS[1], divided="of other checks")], "different selections"),
         ([ONE, replace(OTHER, catalogue_digest="sha256:00")], "of different requirements"),
         ([ONE, replace(OTHER, run=replace(OTHER.run, shard="x"))], "a report is damaged"),
     ],

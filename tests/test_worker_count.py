@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 
+import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from conformance.commands.requirements import find_requirements
+from conformance.contract.catalogue import load_catalogue
+from conformance.contract.verdicts import RunVerdict
 from conformance.deployment.connect import exchanges_file
 from conformance.deployment.ownership.ledger import ledgers_dir, read_ledger
+from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.reference.app import new_store
 from conformance.runner import worker_count as counting
 from conformance.runner.cleanup import clean_up
-from conformance.runner.worker_count import Pace, measure_pace, worker_count, workers_for
-from tests.conftest import answering, as_json, served, threads_of
+from conformance.runner.session import run_suite
+from conformance.runner.worker_count import AUTO, Pace, measure_pace, worker_count, workers_for
+from tests.conftest import Reply, answering, as_json, served, threads_of
 
 MakeSettings = Callable[..., Settings]
 WAY_S = 0.1
@@ -99,6 +106,64 @@ def test_there_are_no_more_workers_than_the_checks_are_worth(
     assert [worker_count(settings, checks) for checks in (8, 20, 1000)] == [2, 5, 16]
     read_only = settings_for("http://127.0.0.1:9", read_only=True)
     assert worker_count(read_only, 1000) == 4
+
+
+def test_a_deployment_that_stops_answering_is_asked_no_more(settings_for: MakeSettings) -> None:
+    asked: list[str] = []
+
+    def answer_the_creation(method: str, path: str, body: bytes) -> Reply | None:
+        asked.append(method)
+        made = {"created_at": "2026-11-30T12:00:00Z", **json.loads(body or b"{}")}
+        return as_json(made) if (method, path) == ("POST", "/threads") else None
+
+    with answering(answer_the_creation) as url, pytest.raises(httpx.HTTPError):
+        measure_pace(settings_for(url, timeout_s=0.2))
+    assert asked == ["POST", "GET"]
+
+
+def test_a_run_that_takes_too_long_counts_as_what_was_waited(
+    settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "_RUN_WITHIN_S", 0.2)
+
+    def never_end_a_run(app: ASGIApp) -> ASGIApp:
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            if str(scope.get("path")).endswith("/runs/wait"):
+                await asyncio.sleep(5)
+            await app(scope, receive, send)
+
+        return serve
+
+    with served(new_store(), never_end_a_run) as url:
+        assert measure_pace(settings_for(url)).run_s == 0.2
+
+
+def test_an_interrupt_while_it_is_measured_leaves_no_thread(
+    settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(settings: Settings, _checks: int) -> int:
+        measure_pace(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("conformance.runner.session.worker_count", interrupted)
+    with served(new_store()) as url:
+        settings = settings_for(url, capabilities=("create",))
+        report = run_suite(settings, ServerInfo("reference", "1"), workers=AUTO)
+        assert threads_of(url) == {}
+    assert report.run.interrupted
+    assert (report.cleanup.created, report.cleanup.removed) == (1, 1)
+
+
+@pytest.mark.parametrize("requirement", ["CREATE-01", "CREATE-*"])
+def test_a_run_with_as_many_workers_as_are_worth_it_is_whole(
+    requirement: str, settings_for: MakeSettings
+) -> None:
+    wanted = find_requirements(load_catalogue(), (requirement,))
+    with served(new_store()) as url:
+        settings = settings_for(url, requirements=wanted)
+        report = run_suite(settings, ServerInfo("reference", "1"), workers=AUTO)
+    assert report.verdict is RunVerdict.CONFORMANT
+    assert report.cleanup.created == report.cleanup.removed > 0
 
 
 def test_without_an_answer_the_cores_are_taken(

@@ -103,7 +103,8 @@ class RunInfo:
     stopped answering for longer than an outage is waited out. Both make it `partial`.
     `read_only`: nothing was written, and existing threads were examined instead. `narrowed`:
     options chose some of the checks. `shard` is the part of them that this run made, such as
-    `2/5`; empty: all. Both make it `partial` too.
+    `2/5`; empty: all. Both make it `partial` too. `divided` is a digest of all the checks that were
+    divided into shards.
     """
 
     id: str
@@ -120,6 +121,7 @@ class RunInfo:
     given_up: bool = False
     narrowed: bool = False
     shard: str = ""
+    divided: str = ""
 
 
 @dataclass(frozen=True)

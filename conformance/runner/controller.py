@@ -34,6 +34,8 @@ class Controller:
         self.server_errors: list[ServerError] = []
         #: Requirements by check id, of all checks that were selected.
         self.planned: dict[str, tuple[str, ...]] = {}
+        #: The ids of the checks that were divided into shards, of which this run makes one.
+        self.undivided: tuple[str, ...] = ()
         #: Whether checks were selected that restart the deployment, and the settings allow that.
         self.restarting = False
         self.interrupted = False

@@ -58,6 +58,7 @@ def merge(
             interrupted=any(each.run.interrupted for each in every),
             given_up=any(each.run.given_up for each in every),
             shard="",
+            divided="",
         ),
         verdict=run_verdict(results),
         totals=totals(results),
@@ -103,7 +104,7 @@ def _require_same_run(one: Report, other: Report) -> None:
         ("profiles", [each.run.profile for each in (one, other)]),
         ("efforts", [each.run.effort for each in (one, other)]),
         ("seeds", [str(each.run.seed) for each in (one, other)]),
-        ("selections", [str(each.run.narrowed) for each in (one, other)]),
+        ("selections", [each.run.divided for each in (one, other)]),
         ("values of --disposable", [str(each.run.disposable) for each in (one, other)]),
         ("values of --read-only", [str(each.run.read_only) for each in (one, other)]),
     ):

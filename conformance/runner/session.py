@@ -21,6 +21,7 @@ from conformance.deployment.ownership.ledger import claim, ledgers_dir
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
+from conformance.report.plain_text import counted
 from conformance.report.record import Cleanup, Deployment, Report, RunInfo
 from conformance.report.score import requirement_results, run_verdict, totals
 from conformance.runner import server_errors
@@ -30,6 +31,7 @@ from conformance.runner.operation_timings import by_operation, timings
 from conformance.runner.progress_listener import ProgressListener
 from conformance.runner.pytest_engine import collect, own_pytest, pytest_arguments, run_pytest
 from conformance.runner.selection import selected_requirements
+from conformance.runner.shards import digest_of
 from conformance.runner.worker_count import AUTO, worker_count
 
 
@@ -103,11 +105,16 @@ def run_suite(
                 # Only the workers collect then, so that this process has to collect separately.
                 planning = collect(settings, arguments)
                 controller.planned = planning.planned
+                controller.undivided = planning.undivided
                 controller.interrupted = planning.interrupted
                 controller.defects = planning.defects
-                if controller.planned and not controller.interrupted:
-                    if workers == AUTO:
+                if workers == AUTO and controller.planned and not controller.interrupted:
+                    try:
                         workers = str(worker_count(settings, len(controller.planned)))
+                    except KeyboardInterrupt:
+                        # Threads may have been made already: the clean-up follows.
+                        controller.interrupted = True
+                if controller.planned and not controller.interrupted:
                     run_pytest([*arguments, "-n", workers, "--dist", "worksteal"], controller)
                 if planning.restarting and not controller.interrupted:
                     # A restart would disturb every other check.
@@ -129,6 +136,11 @@ def run_suite(
                         server_errors=controller.server_errors,
                     )
     if not (controller.planned or controller.interrupted or defects.found):
+        if undivided := controller.undivided:
+            raise NothingSelectedError(
+                f"shard {settings.shard} of {counted(len(undivided), 'check')} is empty: "
+                "divide the run into fewer parts"
+            )
         raise NothingSelectedError(
             "no check matches these options; widen -k, --requirement, --capability, --profile "
             "or --client"
@@ -165,6 +177,7 @@ def run_suite(
             partial=run.partial or controller.interrupted or given_up,
             interrupted=controller.interrupted,
             given_up=given_up,
+            divided=digest_of(controller.undivided, keyword) if settings.shard else "",
         ),
         verdict=run_verdict(results),
         totals=totals(results),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -26,6 +27,15 @@ class Shard(NamedTuple):
         They depend on nothing but the ids, so that every machine divides them alike.
         """
         return frozenset(balanced(ids, self.parts)[self.number - 1])
+
+
+def digest_of(undivided: Iterable[str], keyword: str) -> str:
+    """Return a digest of what is divided: the ids of the checks, and the value of `-k`.
+
+    Shards with another digest were made with other options, and are not of one run.
+    """
+    text = "\n".join([*sorted(undivided), keyword])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def parse_shard(text: str) -> Shard:

@@ -104,6 +104,8 @@ class Checks:
         self._catalogue = load_catalogue()
         #: The answers by 500 in the last attempt, if the check passed nevertheless.
         self.server_errors: tuple[ServerError, ...] = ()
+        #: The ids of the checks that were divided into shards.
+        self._undivided: tuple[str, ...] = ()
         self.connect(settings, connection)
 
     def connect(self, settings: Settings, connection: Connection) -> None:
@@ -124,7 +126,8 @@ class Checks:
                     raise CatalogueError(f"{check_id(item)} names the unknown requirement {each}")
         kept = [item for item in checks if is_selected(item, self._settings, self._wanted)]
         if self._settings.shard:
-            own = parse_shard(self._settings.shard).of(map(check_id, kept))
+            self._undivided = tuple(sorted(map(check_id, kept)))
+            own = parse_shard(self._settings.shard).of(self._undivided)
             kept = [item for item in kept if check_id(item) in own]
         if self._settings.restart and hasattr(config, "workerinput"):
             # Checks that restart run in the process that owns the deployment, after the workers.
@@ -149,6 +152,7 @@ class Checks:
                 for item in session.items
                 if item.get_closest_marker("requires")
             }
+            controller.undivided = self._undivided
             controller.restarting = bool(self._settings.restart) and any(
                 map(restarts, session.items)
             )

@@ -6,7 +6,7 @@ from a queue. Where others compute meanwhile, more workers than cores make a run
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import math
 import os
 import statistics
@@ -27,6 +27,8 @@ _OWN_S = 0.007
 #: The share of requests that wait for a run (same measurement).
 _RUNS_PER_REQUEST = 0.08
 _READS = 5
+#: Longer answers are not waited for, in seconds: the measurement must not delay the checks.
+_ANSWER_WITHIN_S, _RUN_WITHIN_S = 2.0, 10.0
 _AT_ONCE = 8
 _MOST_PER_CORE = 4
 #: A worker needs about 100 MiB.
@@ -75,9 +77,14 @@ def workers_for(pace: Pace, cores: int) -> int:
 def measure_pace(settings: Settings) -> Pace:
     """Measure a deployment by one thread of the run's own, a few reads of it, and one run.
 
-    Where no thread can be made, no run is measured. Raises `httpx.HTTPError` without an answer to
-    the creation.
+    Where no thread can be made, no run is measured; a run that takes longer than is waited counts
+    as that long. Raises `httpx.HTTPError` at the first other request without an answer in time.
     """
+    settings = dataclasses.replace(
+        settings,
+        timeout_s=min(settings.timeout_s, _ANSWER_WITHIN_S),
+        run_timeout_s=min(settings.run_timeout_s, _RUN_WITHIN_S),
+    )
     with connect(settings, "pace", first_contact=True) as connection:
         client = connection.client
         thread_id = client.ownership.new_id()
@@ -87,7 +94,12 @@ def measure_pace(settings: Settings) -> Pace:
         read_s = statistics.median(reads)
         at_once_s = _seconds(lambda: for_each(client.get, [thread_id] * _AT_ONCE, _AT_ONCE))
         body = {"assistant_id": graph.id, "input": numbered(graph.run_input, 1)}
-        run_s = _seconds(lambda: client.run_wait(thread_id, body)) if made.ok else 0.0
+        run_s = 0.0
+        if made.ok:
+            try:
+                run_s = _seconds(lambda: client.run_wait(thread_id, body))
+            except httpx.TimeoutException:
+                run_s = _RUN_WITHIN_S
     return Pace(read_s, max(0.0, at_once_s - read_s) / (_AT_ONCE - 1), run_s)
 
 
@@ -99,8 +111,7 @@ def _cores() -> int:
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    """Return how long a call takes that may fail on its way."""
+    """Return how long a call takes."""
     began = time.perf_counter()
-    with contextlib.suppress(httpx.HTTPError):
-        call()
+    call()
     return time.perf_counter() - began
