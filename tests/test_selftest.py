@@ -200,6 +200,25 @@ def test_restarts_try_only_the_faults_of_what_outlives_them(
 
 
 @pytest.mark.slow
+def test_until_found_no_check_follows_the_first_that_fails() -> None:
+    known = {"forgets": Fault("forgets", ("COPY-08",), copy_forgets)}
+    rows = []
+    for until_found in (True, False):
+        results = Queue()
+        tasks = Queue(*known, None)
+        fault_matrix.work(
+            "documented", (HTTP,), OF_COPIES, frozenset(), tasks, results, known, until_found
+        )
+        rows += results.items
+    first, whole = rows
+    assert first.fell and set(first.fell) <= set(whole.fell)
+    assert 1 <= first.checks < whole.checks
+    assert list(first.why.values())[:-1] == [
+        each for each in first.why.values() if not each.startswith("fail")
+    ]
+
+
+@pytest.mark.slow
 def test_by_a_client_only_the_faults_of_clients_are_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,7 +1,7 @@
 """Run the blind faults against all checks of the profile `full`, and report how many are found.
 
     python -m benchmarks.blind.score [--set NAME] [--fault NAME] [--requirement ID] [-n PROCESSES]
-        [--out FILE]
+        [--until-found] [--out FILE]
 
 A fault is *found* if a requirement fails, *unseen* if requests of the checks reach it and no
 requirement fails, and *never reached* if no check reaches what it alters. The last two both count
@@ -57,18 +57,20 @@ def outcome_of(row: Row) -> str:
     return UNSEEN if row.exercised else NEVER_REACHED
 
 
-def work(only: tuple[str, ...], tasks: Tasks, results: Results[Row]) -> None:
+def work(only: tuple[str, ...], until_found: bool, tasks: Tasks, results: Results[Row]) -> None:
     """Try blind faults from the queue until None, by all checks or those of `only`."""
     faults = [Fault(name, (), each.apply) for name, each in all_blind_faults().items()]
-    try_faults(faults, tasks, results, only)
+    try_faults(faults, tasks, results, only, until_found)
 
 
-def work_late(only: tuple[str, ...], tasks: Tasks, results: Results[Row]) -> None:
+def work_late(
+    only: tuple[str, ...], until_found: bool, tasks: Tasks, results: Results[Row]
+) -> None:
     """Try blind faults as `work` does, with the conditions of their rules asked as late."""
     faults = [
         Fault(name, (), deciding_late(each.apply)) for name, each in all_blind_faults().items()
     ]
-    try_faults(faults, tasks, results, only)
+    try_faults(faults, tasks, results, only, until_found)
 
 
 def deciding_late(apply: Apply) -> Apply:
@@ -94,18 +96,29 @@ def try_faults(
     tasks: Tasks,
     results: Results[Row],
     only: tuple[str, ...] = (),
+    until_found: bool = False,
 ) -> None:
     """Try faults from the queue, by name, against the checks of the profile `full`.
 
-    With `only`, those of these requirements are tried.
+    With `only`, those of these requirements are tried; with `until_found` none after the first
+    that fails.
     """
     known = {each.name: each for each in faults}
-    fault_matrix.work(PROFILES[-1], (HTTP,), only, frozenset(), tasks, results, known)
+    fault_matrix.work(PROFILES[-1], (HTTP,), only, frozenset(), tasks, results, known, until_found)
 
 
-def scores(chosen: Sequence[BlindFault], workers: int, only: tuple[str, ...] = ()) -> list[Score]:
-    """Return the score of each fault, in their order; print each as soon as it is known."""
+def scores(
+    chosen: Sequence[BlindFault],
+    workers: int,
+    only: tuple[str, ...] = (),
+    until_found: bool = False,
+) -> list[Score]:
+    """Return the score of each fault, in their order; print each as soon as it is known.
+
+    With `until_found`, `fell` are the requirements of the first check that fails.
+    """
     by_name = {each.name: each for each in chosen}
+    given = (only, until_found)
 
     def score(row: Row) -> Score:
         of = by_name[row.fault]
@@ -117,11 +130,11 @@ def scores(chosen: Sequence[BlindFault], workers: int, only: tuple[str, ...] = (
         made = score(row)
         print(f"{made.outcome:14} {made.fault}  {' '.join(made.fell[:8])}", flush=True)
 
-    rows = in_processes(work, (only,), list(by_name), workers, lambda row: row.fault, tell)
+    rows = in_processes(work, given, list(by_name), workers, lambda row: row.fault, tell)
     unreached = [row.fault for row in rows if outcome_of(row) == NEVER_REACHED]
     late: list[Row] = []
     if unreached:
-        late = in_processes(work_late, (only,), unreached, workers, lambda row: row.fault, tell)
+        late = in_processes(work_late, given, unreached, workers, lambda row: row.fault, tell)
     found = {row.fault: row for row in late if outcome_of(row) == FOUND}
     return [score(found.get(row.fault, row)) for row in rows]
 
@@ -150,6 +163,11 @@ def main() -> None:
         default=[],
         help="try only the checks of this requirement: seconds instead of minutes, and no score",
     )
+    options.add_argument(
+        "--until-found",
+        action="store_true",
+        help="try a fault until a check fails: the same score, without all requirements that fall",
+    )
     options.add_argument("-n", dest="workers", type=int, default=1)
     options.add_argument("--out", type=Path)
     given = options.parse_args()
@@ -163,7 +181,7 @@ def main() -> None:
         options.error("no blind fault is named so")
     only = find_requirements(load_catalogue(), given.only)
     print("the checks are made on the faultless reference first", flush=True)
-    made = scores(chosen, min(given.workers, len(chosen)), only)
+    made = scores(chosen, min(given.workers, len(chosen)), only, given.until_found)
     print(as_text(made))
     if given.out:
         given.out.write_text(json.dumps([asdict(each) for each in made], indent=1) + "\n")

@@ -7,7 +7,7 @@ and then takes faults from a queue until it is empty.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -27,7 +27,9 @@ from conformance.contract.catalogue import (
 from conformance.contract.verdicts import Verdict
 from conformance.faults.registry import Fault, all_faults, faulty_deployment
 from conformance.reference.altered import Altered
-from conformance.runner.selection import client_of, requirements_of, restarts
+from conformance.report.record import CheckResult
+from conformance.runner.check_durations import expected_s
+from conformance.runner.selection import check_id, client_of, requirements_of, restarts
 from conformance.runner.server_errors import results_of_errors
 from conformance.selftest.fault_row import Row
 from conformance.selftest.processes import Results, SelftestError, Tasks, in_processes
@@ -101,10 +103,12 @@ def work(
     tasks: Tasks,
     results: Results[Row],
     known: Mapping[str, Fault] | None = None,
+    until_found: bool = False,
 ) -> None:
     """Try faults from the queue until None; put a row for each, or an error text.
 
-    The names are those of `known`, by default of the faults of the package.
+    The names are those of `known`, by default of the faults of the package. With `until_found`
+    the short checks come first, and none after the first that fails.
     """
     known = all_faults() if known is None else known
     run_worker(
@@ -115,6 +119,7 @@ def work(
             only=requirements,
             narrow=narrow,
             known=known,
+            until_found=until_found,
         ),
         results,
         profile=profile,
@@ -133,13 +138,28 @@ class _FaultWorker(Worker):
         only: tuple[str, ...],
         narrow: frozenset[str],
         known: Mapping[str, Fault],
+        until_found: bool,
         **named: Any,
     ) -> None:
         super().__init__(*given, **named)
         self.only, self.narrow, self.known = only, narrow, known
+        self.until_found = until_found
 
     def alterations(self) -> Iterable[Altered]:
         return (faulty_deployment(each)[0] for each in self.known.values())
+
+    def _results_of(
+        self, concerned: Sequence[pytest.Item], learnt: Learnt
+    ) -> Iterator[CheckResult]:
+        """Yield the results of checks; with `until_found`, of none after the first that fails."""
+        if not self.until_found:
+            yield from map(self.result, concerned)
+            return
+        for item in sorted(concerned, key=lambda each: expected_s(check_id(each))):
+            result = self.result(item)
+            yield result
+            if result.verdict is Verdict.FAIL and set(result.requirements) - learnt.failing:
+                return
 
     def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> Row:
         chosen = self.known[name]
@@ -166,7 +186,7 @@ class _FaultWorker(Worker):
             and learnt.touched[each].affected_by(broken)
         ]
         self.server_errors.clear()
-        results = [self.result(item) for item in concerned]
+        results = list(self._results_of(concerned, learnt))
         results += results_of_errors(self.server_errors, results, load_catalogue())
         self.host.abandon()
 
