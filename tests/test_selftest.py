@@ -211,7 +211,8 @@ def test_until_found_no_check_follows_the_first_that_fails() -> None:
         )
         rows += results.items
     first, whole = rows
-    assert first.fell and set(first.fell) <= set(whole.fell)
+    assert first.fell
+    assert set(first.fell) <= set(whole.fell)
     assert 1 <= first.checks < whole.checks
     assert list(first.why.values())[:-1] == [
         each for each in first.why.values() if not each.startswith("fail")

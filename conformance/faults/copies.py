@@ -381,6 +381,18 @@ def copy_of_a_copy_names_its_source(broken: FaultyDeployment) -> None:
         return nested(state, "checkpoint", thread_id=source) if source in sources else state
 
 
+@fault("parents-in-a-copy-name-its-source", breaks=["COPY-20"])
+def parents_in_a_copy_name_its_source(broken: FaultyDeployment) -> None:
+    sources = copies_of(broken)
+
+    @broken.wire.answers("state", "state_at_checkpoint")
+    def name_the_source(request: WireRequest, state: Json) -> Json:
+        source = sources.get(request.thread_id)
+        if not source or not state.get("parent_checkpoint"):
+            return state
+        return nested(state, "parent_checkpoint", thread_id=source)
+
+
 @fault("checkpoints-of-a-copy-show-no-tasks", breaks=["CONDITION-05"])
 def checkpoints_of_a_copy_show_no_tasks(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)

@@ -311,10 +311,15 @@ def test_copied_checkpoints_are_readable(
     copy = given.copy(source)
     for checkpoint_id in require_states(given.history(source)).checkpoint_ids():
         named = _named_by(given.state_at(source, checkpoint_id))
-        if named != [checkpoint_id, id_of(source)]:
+        if named[:2] != [checkpoint_id, id_of(source)]:
             raise Blocked("a state does not name its checkpoint and thread", by="CHECKPOINT-08")
+        if named[2] not in (None, id_of(source)):
+            raise Blocked("the parent of a state does not name its thread", by="STATE-05")
         shown = _named_by(threads.state_at(copy, checkpoint_id))
-        assert_equal(shown, [checkpoint_id, id_of(copy)], "the checkpoint and thread it names")
+        in_parent = named[2] and id_of(copy)
+        assert_equal(
+            shown, [checkpoint_id, id_of(copy), in_parent], "the checkpoint and threads it names"
+        )
 
 
 @requires("COPY-21")
@@ -343,10 +348,12 @@ def test_a_copy_is_found(given: ThreadsApi, threads: ThreadsApi, context: CheckC
 
 
 def _named_by(state: State) -> list[Any]:
-    """Return the ids of the checkpoint and of the thread that a state names."""
-    checkpoint = state.get("checkpoint")
-    named = checkpoint if isinstance(checkpoint, dict) else {}
-    return [named.get("checkpoint_id"), named.get("thread_id")]
+    """Return the ids of the checkpoint, of its thread and of its parent's thread in a state."""
+    own, parent = (
+        each if isinstance(each, dict) else {}
+        for each in (state.get("checkpoint"), state.get("parent_checkpoint"))
+    )
+    return [own.get("checkpoint_id"), own.get("thread_id"), parent.get("thread_id")]
 
 
 def _simplest_pair(given: ThreadsApi, **members: Any) -> tuple[Thread, Thread]:
