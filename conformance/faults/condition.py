@@ -45,6 +45,19 @@ def _before_its_last_run(thread: Thread) -> Any:
 fault("thread-in-error-shows-the-values-before-its-run", breaks="CONDITION-01 PRUNE-24")(
     _values_become(_before_its_last_run)
 )
+
+
+def _before_the_cancelled_state(thread: Thread) -> Any:
+    """Return the values before the newest state, if the last run was cancelled."""
+    last = thread.runs[-1] if thread.runs else None
+    if last is None or last.cancel_reason is None or len(thread.checkpoints) < 2:
+        return thread.values
+    return thread.checkpoints[-2].values
+
+
+fault(
+    "thread-shows-the-values-before-the-state-of-a-cancelled-run", breaks="CANCEL-22 CONDITION-01"
+)(_values_become(_before_the_cancelled_state))
 fault("thread-shows-null-as-an-empty-text", breaks="CONDITION-01")(
     _values_become(
         lambda thread: {name: "" if each is None else each for name, each in thread.values.items()}

@@ -40,9 +40,20 @@ from conformance.checks.views import (
 from conformance.contract.api_constants import THREAD_STATUSES
 from conformance.deployment.client import ThreadsClient
 from conformance.json_differences import same_json
+from conformance.waiting import wait_until
 
 #: Members that a state at a checkpoint and its entry in the history must show alike.
 _COMPARED_MEMBERS = ("values", "next", "tasks", "metadata", "created_at", "interrupts")
+
+#: The runs that are cancelled as soon as they have made a state, by graph.
+_CANCELLED_AS_THEY_WRITE: dict[str, list[dict[str, Any]]] = {
+    "agent": [{}] * 12,
+    "slow": [{"seconds": seconds} for seconds in (0.1, 0.2, 0.4, 0.8)],
+}
+#: Seconds between two reads of a state that is watched closely.
+_PAUSE_S = 0.005
+#: How many runs of other threads are begun with each of them.
+_RUNS_BESIDE = 4
 
 Rule = Callable[[ThreadsApi, Thread], None]
 
@@ -66,6 +77,40 @@ def test_a_thread_shows_the_values_of_its_state(
     given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, condition: str
 ) -> None:
     _judge(_assert_values_agree, given, threads, given_runs, condition)
+
+
+@requires("CANCEL-22")
+@pytest.mark.parametrize("graph", list(_CANCELLED_AS_THEY_WRITE))
+def test_a_run_cancelled_as_it_writes_leaves_the_values_of_its_state(
+    given: ThreadsApi, threads: ThreadsApi, given_runs: Runs, graph: str
+) -> None:
+    # Which write a cancellation meets depends on the moment: hence many runs, with others beside.
+    others = [given.empty() for _ in range(_RUNS_BESIDE)]
+    for members in _CANCELLED_AS_THEY_WRITE[graph]:
+        thread = given.with_state()
+        before = given.state(thread)["values"]
+        for other in others:
+            given_runs.start(other, "agent")
+        run = given_runs.start(thread, graph, **members)
+        _wait_for_other_values(given, thread, before)
+        # Refused if the run has ended by now; then there is nothing to be judged either.
+        given.client.runs.cancel(run.thread_id, run.run_id, action="interrupt")
+        if (status := given_runs.status_once_ended(run)) in NOT_ENDED:
+            raise Blocked(f"a run that was cancelled is {status}", by="CANCEL-01")
+        _judge_thread(_assert_values_agree, given, threads, thread)
+
+
+def _wait_for_other_values(given: ThreadsApi, thread: Thread, values: Any) -> None:
+    """Wait until the state of the thread has other values, at most as long as for a run.
+
+    It is asked for in quick succession, since what follows must come soon after the write.
+    """
+    wait_until(
+        lambda: given.state(thread)["values"],
+        lambda shown: not same_json(shown, values),
+        within_s=given.context.settings.run_timeout_s,
+        pause_s=_PAUSE_S,
+    )
 
 
 @requires("CONDITION-02")
