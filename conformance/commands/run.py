@@ -18,6 +18,7 @@ from conformance.commands.access_check_options import (
 )
 from conformance.commands.defect_handling import report_defects, suite_defect
 from conformance.commands.doctor import warn_about_graph
+from conformance.commands.load_options import check_load_options, load_options
 from conformance.commands.options import (
     chosen_graphs,
     credentials_options,
@@ -182,6 +183,7 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
 )
 @read_only_options
 @restart_options
+@load_options
 @timeout_option
 @run_timeout_option
 @outage_within_option
@@ -221,6 +223,7 @@ def run_command(
     """
     check_read_only(url, context.params)
     check_restart_options(url, context.params)
+    check_load_options(context.params)
     if options["shard"] and restart_command:
         raise click.UsageError(
             "--shard with --restart-command would restart the deployment under the other shards: "
@@ -303,6 +306,9 @@ def run_command(
     status = exit_status(report.verdict)
     if restarter and restarter.problem:
         click.echo(f"Error: {harmless(redact(restarter.problem))}", err=True)
+        status = status or _INCOMPLETE
+    if report.load and report.load.problem:
+        click.echo(f"Error: {harmless(redact(report.load.problem))}", err=True)
         status = status or _INCOMPLETE
     sys.exit(baselining.finish(judgement, status))
 

@@ -77,6 +77,7 @@ def connect(
     visits: Iterable[str] | None = None,
     ledger: LedgerState | None = None,
     first_contact: bool = False,
+    make_recorder: Callable[[Path | None, Redactor], Recorder] = Recorder,
 ) -> Iterator[Connection]:
     """Open a client for the deployment, with ledger and record, and close it at the end.
 
@@ -85,7 +86,8 @@ def connect(
     changed, and only the threads with these ids can be read; in a read-only run these are the
     threads of the settings, there is no ledger, and the record is private. `ledger` is what the
     run created before, to be removed now: nothing new is written to it. At `first_contact` any
-    answer counts as the deployment's, and no outage is waited out.
+    answer counts as the deployment's, and no outage is waited out. `make_recorder` makes the
+    recorder, except in a read-only run, whose record is private.
     """
     url = settings.address
     redactor = redactor_of(settings)
@@ -110,7 +112,7 @@ def connect(
             file, redactor, settings.thread_ids, ownership.is_generated
         )
     else:
-        record_of_run = Recorder(file, redactor)
+        record_of_run = make_recorder(file, redactor)
     ledger_of_run: AbstractContextManager[Ledger | None] = nullcontext()
     if ledger is None and not settings.read_only:
         # A removal works from a ledger and needs no new one.

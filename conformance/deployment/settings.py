@@ -105,8 +105,10 @@ class Settings:
     `read_only` nothing is written, and only the threads of `thread_ids`, which are other
     people's, are read. `restart` is how checks may end the deployment before they start it again,
     `stop` or `kill`; empty: not at all. `shard` is the part of the checks that this run makes, such
-    as `2/5`; empty: all. `max_body_mib` is the cap of a response body; `ca_bundle`
-    is a PEM file of trusted certificates, and `insecure` trusts any.
+    as `2/5`; empty: all. While the checks run, `load_users` users send requests as well, from
+    `load_processes` processes, each with a pause of `load_pause_s` between two requests on average.
+    `max_body_mib` is the cap of a response body; `ca_bundle` is a PEM file of trusted certificates,
+    and `insecure` trusts any.
     """
 
     url: str
@@ -138,6 +140,9 @@ class Settings:
     other_headers: tuple[tuple[str, str], ...] = ()
     restart: str = ""
     shard: str = ""
+    load_users: int = 0
+    load_processes: int = 1
+    load_pause_s: float = 0.5
     max_body_mib: int = 64
     ca_bundle: str | None = None
     insecure: bool = False

@@ -104,7 +104,7 @@ class RunInfo:
     `read_only`: nothing was written, and existing threads were examined instead. `narrowed`:
     options chose some of the checks. `shard` is the part of them that this run made, such as
     `2/5`; empty: all. Both make it `partial` too. `divided` is a digest of all the checks that were
-    divided into shards.
+    divided into shards. `load_users` is the number of users of `--load`.
     """
 
     id: str
@@ -122,6 +122,7 @@ class RunInfo:
     narrowed: bool = False
     shard: str = ""
     divided: str = ""
+    load_users: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,39 @@ class OperationTiming:
 
 
 @dataclass(frozen=True)
+class LoadTiming:
+    """Durations of one operation of the load.
+
+    `alone` was measured by one user before the checks, `under_load` with all users while the checks
+    ran. None: it was not asked then.
+    """
+
+    alone: OperationTiming | None = None
+    under_load: OperationTiming | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """The load that the deployment was under while the checks ran.
+
+    `users` were driven by so many `processes`, each waiting `pause_s` seconds between two requests
+    on average, for `duration_s` seconds. `requests` are theirs in that time, which are not among
+    those of the run. `failures` counts those that were not answered by 2xx, by status or `no
+    answer`. `problem` is why the load broke off, or was not there; empty: it lasted.
+    """
+
+    users: int
+    processes: int
+    pause_s: float
+    duration_s: float = 0.0
+    requests: int = 0
+    requests_per_s: float = 0.0
+    failures: dict[str, int] = field(default_factory=dict)
+    operations: dict[str, LoadTiming] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
     """The whole report of one run."""
 
@@ -170,6 +204,7 @@ class Report:
     operations: dict[str, OperationTiming] = field(default_factory=dict)
     requirements: tuple[RequirementResult, ...] = ()
     checks: tuple[CheckResult, ...] = ()
+    load: Load | None = None
 
     def check(self, check_id: str) -> CheckResult:
         """Return the check with that id; raise `KeyError` if there is none."""
@@ -203,6 +238,7 @@ class Report:
             },
             "requirements": [dataclasses.asdict(result) for result in self.requirements],
             "checks": [dataclasses.asdict(result) for result in self.checks],
+            **({"load": dataclasses.asdict(self.load)} if self.load else {}),
         }
 
     @classmethod
@@ -224,6 +260,7 @@ class Report:
                     server_version=_name(server["version"]),
                     graph_id=deployment["graph_id"],
                 ),
+                load=typed(data["load"], Load, within="load") if data.get("load") else None,
                 **{name: typed(data[name], kind, within=name) for name, kind in _PARTS.items()},
             )
         except (DataError, KeyError, TypeError) as broken:

@@ -13,6 +13,8 @@ from conformance.report.record import (
     CheckResult,
     Cleanup,
     LeftThreads,
+    Load,
+    LoadTiming,
     OperationTiming,
     Report,
     ReportError,
@@ -66,6 +68,7 @@ def merge(
         operations=operations,
         requirements=results,
         checks=checks,
+        load=_load([each.load for each in every if each.load]),
     )
 
 
@@ -106,6 +109,7 @@ def _require_same_run(one: Report, other: Report) -> None:
         ("seeds", [str(each.run.seed) for each in (one, other)]),
         ("selections", [each.run.divided for each in (one, other)]),
         ("values of --disposable", [str(each.run.disposable) for each in (one, other)]),
+        ("values of --load", [str(each.run.load_users) for each in (one, other)]),
         ("values of --read-only", [str(each.run.read_only) for each in (one, other)]),
     ):
         if values[0] != values[1]:
@@ -147,6 +151,49 @@ def _cleanup(every: Iterable[Cleanup]) -> Cleanup:
         left=tuple(sorted(left for each in parts for left in each.left)),
         reasons=_counted(reason for each in parts for reason in each.reasons),
         possibly_left=_counted(reason for each in parts for reason in each.possibly_left),
+    )
+
+
+def _load(parts: Sequence[Load]) -> Load | None:
+    """Return the load of all shards: counts are added, durations are those of the slowest shard."""
+    if not parts:
+        return None
+    failures: Counter[str] = Counter()
+    for each in parts:
+        failures.update(each.failures)
+    operations = sorted({name for each in parts for name in each.operations})
+    return Load(
+        users=sum(each.users for each in parts),
+        processes=sum(each.processes for each in parts),
+        pause_s=max(each.pause_s for each in parts),
+        duration_s=max(each.duration_s for each in parts),
+        requests=sum(each.requests for each in parts),
+        requests_per_s=round(sum(each.requests_per_s for each in parts), 2),
+        failures=dict(sorted(failures.items())),
+        operations={
+            name: LoadTiming(
+                alone=_slowest(each.alone for each in _timings(parts, name)),
+                under_load=_slowest(each.under_load for each in _timings(parts, name)),
+            )
+            for name in operations
+        },
+        problem="; ".join(dict.fromkeys(each.problem for each in parts if each.problem)),
+    )
+
+
+def _timings(parts: Sequence[Load], name: str) -> list[LoadTiming]:
+    return [each.operations[name] for each in parts if name in each.operations]
+
+
+def _slowest(timings: Iterable[OperationTiming | None]) -> OperationTiming | None:
+    """Return all requests of an operation, with the longest of their durations."""
+    measured = [each for each in timings if each]
+    if not measured:
+        return None
+    return OperationTiming(
+        requests=sum(each.requests for each in measured),
+        p50_ms=max(each.p50_ms for each in measured),
+        p95_ms=max(each.p95_ms for each in measured),
     )
 
 

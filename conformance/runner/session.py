@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 
 from conformance import __version__
@@ -21,6 +21,7 @@ from conformance.deployment.ownership.ledger import claim, ledgers_dir
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
+from conformance.load.generator import LoadGenerator
 from conformance.report.plain_text import counted
 from conformance.report.record import Cleanup, Deployment, Report, RunInfo
 from conformance.report.score import requirement_results, run_verdict, totals
@@ -91,18 +92,21 @@ def run_suite(
         shard=settings.shard,
         disposable=settings.disposable,
         read_only=settings.read_only,
+        load_users=settings.load_users,
     )
     controller = Controller(
         settings, (lambda total: view.start(deployment, run, total)) if view else None, restarter
     )
     controller.view = view
     arguments = [*pytest_arguments(keyword), *pytest_args]
+    load = LoadGenerator(settings) if settings.load_users else None
     with nullcontext() if settings.read_only else claim(ledgers_dir() / settings.run_id):
         with own_pytest(), signals_as_interrupt():
-            if workers == "0":
+            if workers == "0" and load is None:
                 run_pytest(arguments, controller)
             else:
-                # Only the workers collect then, so that this process has to collect separately.
+                # Only the workers collect then, so that this process has to collect separately; and
+                # a load is not to begin where nothing is to be checked.
                 planning = collect(settings, arguments)
                 controller.planned = planning.planned
                 controller.undivided = planning.undivided
@@ -115,7 +119,8 @@ def run_suite(
                         # Threads may have been made already: the clean-up follows.
                         controller.interrupted = True
                 if controller.planned and not controller.interrupted:
-                    run_pytest([*arguments, "-n", workers, "--dist", "worksteal"], controller)
+                    spread = [] if workers == "0" else ["-n", workers, "--dist", "worksteal"]
+                    _run_under_load(load, [*arguments, *spread], controller)
                 if planning.restarting and not controller.interrupted:
                     # A restart would disturb every other check.
                     run_pytest([*arguments, "-m", "restarts"], controller)
@@ -185,10 +190,30 @@ def run_suite(
         operations=by_operation(exchanges),
         requirements=results,
         checks=checks,
+        load=load.result if load else None,
     )
     if defects.found:
         raise SuiteDefectError(defects.found, report)
     return report
+
+
+def _run_under_load(
+    load: LoadGenerator | None, arguments: Sequence[str], controller: Controller
+) -> None:
+    """Run the checks while the load lasts, if there is one; none if it does not begin."""
+    if load is None:
+        run_pytest(arguments, controller)
+        return
+    try:
+        with load:
+            if load.start():
+                run_pytest(arguments, controller)
+            load.hurried = controller.interrupted
+    except KeyboardInterrupt:
+        # Threads may have been made already: the clean-up follows.
+        controller.interrupted = True
+    for found in load.server_errors:
+        controller.server_errors += server_errors.errors_of_load(found.times, found.exchanges)
 
 
 def _checks_by_requirement(planned: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:

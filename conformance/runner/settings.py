@@ -42,6 +42,9 @@ class SettingsOptions(TypedDict, total=False):
     other_headers: tuple[tuple[str, str], ...]
     restart: str
     shard: str
+    load_users: int
+    load_processes: int
+    load_pause_s: float
     max_body_mib: int
     ca_bundle: str | None
     insecure: bool

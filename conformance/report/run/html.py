@@ -12,6 +12,7 @@ from conformance.contract.verdicts import Verdict
 from conformance.report.plain_text import counted, cut, printable
 from conformance.report.record import Report
 from conformance.report.run.grouping import failure_groups, undecided_groups, unmet_optional_groups
+from conformance.report.run.load import EXPLAINED, HEADER, load_line, load_rows
 from conformance.report.run.wording import (
     WORDS,
     Requirements,
@@ -78,6 +79,10 @@ def html_report(
         undecided=undecided_groups(report),
         cleanup=cleanup_line(report),
         comparison=comparison,
+        load_line=load_line,
+        load_header=HEADER,
+        load_rows=load_rows,
+        load_explained=EXPLAINED,
         kinds=KINDS,
     )
 

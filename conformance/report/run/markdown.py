@@ -6,8 +6,9 @@ from conformance.contract.catalogue import LEVELS
 from conformance.report.expected_actual_markdown import VALUE_LIMIT, failure_paragraphs
 from conformance.report.markdown_text import code, fenced, table
 from conformance.report.plain_text import counted, cut, listed
-from conformance.report.record import Report
+from conformance.report.record import Load, Report
 from conformance.report.run.grouping import FailureGroup, failure_groups, undecided_groups
+from conformance.report.run.load import EXPLAINED, HEADER, load_line, load_rows
 from conformance.report.run.wording import (
     WORDS,
     Requirements,
@@ -54,6 +55,7 @@ def markdown_report(
         *_undecided_section(report),
         *rest,
         *(comparison_section(comparison) if comparison else []),
+        *_load_section(report.load),
         "## Cleanup",
         _cleanup_text(report),
     ]
@@ -141,6 +143,19 @@ def _undecided_section(report: Report) -> list[str]:
         for group in found
     ]
     return ["## Not decided", table(["verdict", "requirements", "reason"], rows)]
+
+
+def _load_section(load: Load | None) -> list[str]:
+    if load is None:
+        return []
+    line = load_line(load, code)
+    parts = ["## Load", f"{line[0].upper()}{line[1:]}."]
+    if load.problem:
+        parts.append(code(load.problem))
+    if rows := load_rows(load):
+        shown = [[code(operation), *cells] for operation, *cells in rows]
+        parts += [table([*HEADER], shown), EXPLAINED]
+    return parts
 
 
 def _cleanup_text(report: Report) -> str:

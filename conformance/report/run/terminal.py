@@ -21,8 +21,9 @@ from conformance.contract.catalogue import LEVELS
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.output import SafeStream
 from conformance.report.plain_text import counted, cut, listed, one_line, printable
-from conformance.report.record import CheckResult, Deployment, Report, RunInfo
+from conformance.report.record import CheckResult, Deployment, Load, Report, RunInfo
 from conformance.report.run.grouping import FailureGroup, failure_groups, undecided_groups
+from conformance.report.run.load import EXPLAINED, HEADER, load_line, load_rows
 from conformance.report.run.wording import (
     WORDS,
     CapabilityRow,
@@ -149,6 +150,8 @@ class TerminalView:
         for said in (unmet_optional_line(report), skipped_by_effort_line(report, requirements)):
             if said:
                 self._print_line(f"\n{said[0].upper()}{said[1:]}")
+        if report.load:
+            self._print_load(report.load)
         self._print_end(report, files)
 
     def _summary_table(self, rows: Sequence[CapabilityRow]) -> Table:
@@ -243,6 +246,19 @@ class TerminalView:
         for group in found:
             said = f"{listed(group.requirements, 12)}: {cut(group.reason, 300)}"
             self._print_labelled(WORDS[group.verdict], said)
+
+    def _print_load(self, load: Load) -> None:
+        self._print_line(f"\nLoad: {load_line(load)}")
+        if load.problem:
+            self._print_labelled("problem", load.problem)
+        if rows := load_rows(load):
+            table = Table(box=SIMPLE_HEAD, pad_edge=False)
+            for number, title in enumerate(HEADER):
+                table.add_column(title, justify="right" if number else "left", no_wrap=True)
+            for row in rows:
+                table.add_row(*map(self._text, row))
+            self._console.print(table)
+            self._print_line(EXPLAINED, "dim")
 
     def _print_end(self, report: Report, files: Sequence[Path]) -> None:
         style = _VERDICT_STYLES[report.verdict]

@@ -210,12 +210,13 @@ def cleanup_reasons(report: Report) -> tuple[str, ...]:
 
 
 def data_access_line(run: RunInfo) -> str:
-    """Return in a few words how the run treats the data on the deployment."""
+    """Return in a few words how the run treats the data on the deployment, and under what load."""
     if run.read_only:
         return "read-only: nothing is written"
+    said = "guest: other people's threads are never touched"
     if run.disposable:
-        return "disposable deployment: all of its data may be changed"
-    return "guest: other people's threads are never touched"
+        said = "disposable deployment: all of its data may be changed"
+    return f"{said}; under the load of {run.load_users} users" if run.load_users else said
 
 
 def promises(ids: Iterable[str], report: Report, requirements: Requirements) -> tuple[Promise, ...]:
