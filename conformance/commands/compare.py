@@ -32,6 +32,14 @@ _WRITERS: dict[str, Callable[[ReportComparison], str]] = {
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option(
+    "--repeated",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="REPORT",
+    help="A further run like OLD; may be repeated. A change of speed counts only beyond what OLD "
+    "and these differ among themselves.",
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(tuple(_WRITERS)),
@@ -45,7 +53,9 @@ _WRITERS: dict[str, Callable[[ReportComparison], str]] = {
     metavar="FILE",
     help="Write the comparison to this file, and print only the result.",
 )
-def compare_command(old: Path, new: Path, form: str, output: Path | None) -> None:
+def compare_command(
+    old: Path, new: Path, repeated: tuple[Path, ...], form: str, output: Path | None
+) -> None:
     """Tell what changed from the report OLD to the report NEW.
 
     Each is a report.json or the folder that holds it. Only checks that both reports have
@@ -56,7 +66,15 @@ def compare_command(old: Path, new: Path, form: str, output: Path | None) -> Non
     Exit status: 0 no regression, 1 a regression of a MUST or SHOULD, 2 a report cannot
     be used.
     """
-    comparison = compare_reports(read_report(old), read_report(new), load_catalogue().requirements)
+    try:
+        comparison = compare_reports(
+            read_report(old),
+            read_report(new),
+            load_catalogue().requirements,
+            [read_report(each) for each in repeated],
+        )
+    except ReportError as unusable:
+        raise UnusableError(str(unusable)) from unusable
     text = _WRITERS[form](comparison)
     if output is None:
         click.echo(text, nl=False)

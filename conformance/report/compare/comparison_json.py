@@ -7,6 +7,7 @@ from typing import Any
 from conformance.contract.verdicts import Verdict
 from conformance.report.compare.model import CheckChange, ReportComparison, RequirementChange
 from conformance.report.compare.scope import OnlyIn
+from conformance.report.compare.speed import SpeedChange, SpeedComparison
 from conformance.report.record import CheckResult, Report
 
 FORMAT = "threads-conformance-comparison/1"
@@ -14,7 +15,6 @@ FORMAT = "threads-conformance-comparison/1"
 
 def comparison_json(comparison: ReportComparison) -> dict[str, Any]:
     """Return the comparison as JSON values, with all changes."""
-    speed = comparison.speed
     return {
         "format": FORMAT,
         "result": "regression" if comparison.regressed else "no_regression",
@@ -28,21 +28,35 @@ def comparison_json(comparison: ReportComparison) -> dict[str, Any]:
         "changes": [_change_json(each) for each in comparison.changes],
         "only_old": [_only_json(each) for each in comparison.only_old],
         "only_new": [_only_json(each) for each in comparison.only_new],
-        "speed": {
-            "not_compared": speed.why_not,
-            "operations": speed.compared,
-            "common_factor": round(speed.common, 3),
-            "changes": [
-                {
-                    "operation": each.operation,
-                    "change": "slower" if each.slower else "faster",
-                    "factor": round(each.factor, 3),
-                    "old": {"p50_ms": each.old.p50_ms, "p95_ms": each.old.p95_ms},
-                    "new": {"p50_ms": each.new.p50_ms, "p95_ms": each.new.p95_ms},
-                }
-                for each in speed.changes
-            ],
+        "speed": _speed_json(comparison.speed),
+        "load": {
+            when: {
+                **_speed_json(measured),
+                "every": [_change_of_speed_json(each) for each in measured.every],
+            }
+            for when, measured in comparison.load_speed.items()
         },
+    }
+
+
+def _speed_json(speed: SpeedComparison) -> dict[str, Any]:
+    return {
+        "not_compared": speed.why_not,
+        "operations": speed.compared,
+        "common_factor": round(speed.common, 3),
+        "repeated_runs": speed.repeated,
+        "changes": [_change_of_speed_json(each) for each in speed.changes],
+    }
+
+
+def _change_of_speed_json(each: SpeedChange) -> dict[str, Any]:
+    return {
+        "operation": each.operation,
+        "change": ("slower" if each.slower else "faster") if each.beyond else "none",
+        "factor": round(each.factor, 3),
+        "spread": None if each.spread is None else round(each.spread, 3),
+        "old": {"p50_ms": each.old.p50_ms, "p95_ms": each.old.p95_ms},
+        "new": {"p50_ms": each.new.p50_ms, "p95_ms": each.new.p95_ms},
     }
 
 

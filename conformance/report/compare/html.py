@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from conformance.report.compare.model import Kind, ReportComparison
-from conformance.report.compare.speed import DEFINITION
 from conformance.report.compare.wording import (
     MEANINGS,
     TITLES,
     compared_line,
     headline,
+    load_title,
     only_lines,
     only_title,
     remarks,
@@ -34,7 +34,8 @@ def comparison_html(comparison: ReportComparison) -> str:
         compared=compared_line(comparison),
         rows=verdict_rows(comparison),
         speed=speed_summary(comparison.speed),
-        speed_definition=DEFINITION,
+        speed_summary=speed_summary,
+        load_title=load_title,
         verdict_change=verdict_change,
         remarks=remarks,
         symptom_text=symptom_text,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from conformance.report.compare.model import Kind, ReportComparison, RequirementChange
 from conformance.report.compare.scope import OnlyIn
-from conformance.report.compare.speed import DEFINITION
+from conformance.report.compare.speed import SpeedChange, SpeedComparison
 from conformance.report.compare.wording import (
     MEANINGS,
     TITLES,
     compared_line,
     headline,
+    load_title,
     only_lines,
     only_title,
     remarks,
@@ -117,9 +119,18 @@ def _only_in_section(side: str, only: tuple[OnlyIn, ...]) -> list[str]:
 def _speed_section(comparison: ReportComparison) -> list[str]:
     speed = comparison.speed
     if not speed.changes:
-        return [speed_summary(speed)]
-    lines = [f"- {code(speed_line(each))}" for each in speed.changes]
-    return [_collapsed(speed_summary(speed), "\n".join([*lines, "", DEFINITION]))]
+        parts = [speed_summary(speed)]
+    else:
+        parts = [_speed_list(speed_summary(speed), speed, speed.changes)]
+    for when, measured in comparison.load_speed.items():
+        said = f"{load_title(when)}: {speed_summary(measured)}"
+        parts.append(_speed_list(said, measured, measured.every) if measured.every else said)
+    return parts
+
+
+def _speed_list(said: str, speed: SpeedComparison, shown: Sequence[SpeedChange]) -> str:
+    lines = [f"- {code(speed_line(each))}" for each in shown]
+    return _collapsed(said, "\n".join([*lines, "", speed.definition]))
 
 
 def _collapsed(summary: str, body: str) -> str:

@@ -8,7 +8,8 @@ and notes name differences between the suites and the runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from conformance.contract.catalogue import COUNTED_LEVELS
@@ -22,8 +23,14 @@ from conformance.report.compare.scope import (
     same_selection,
     verdict_of,
 )
-from conformance.report.compare.speed import SpeedComparison, compare_speed
-from conformance.report.record import CheckResult, Failure, Report, RequirementResult
+from conformance.report.compare.speed import SpeedComparison, compare_load, compare_speed
+from conformance.report.record import (
+    CheckResult,
+    Failure,
+    Report,
+    ReportError,
+    RequirementResult,
+)
 from conformance.report.run.wording import Requirements
 
 
@@ -125,6 +132,8 @@ class ReportComparison:
     only_old: tuple[OnlyIn, ...]
     only_new: tuple[OnlyIn, ...]
     speed: SpeedComparison
+    #: What the users of --load measured, `alone` and `under load`; empty without a load.
+    load_speed: dict[str, SpeedComparison] = field(default_factory=dict)
 
     def of_kind(self, kind: Kind) -> tuple[RequirementChange, ...]:
         """Return the changes of one kind."""
@@ -137,12 +146,23 @@ class ReportComparison:
 
 
 def compare_reports(
-    old: Report, new: Report, requirements: Requirements | None = None
+    old: Report,
+    new: Report,
+    requirements: Requirements | None = None,
+    repeated: Sequence[Report] = (),
 ) -> ReportComparison:
     """Compare two reports, the earlier first.
 
-    `requirements` of the installed catalogue give the effort that a requirement needs.
+    `requirements` of the installed catalogue give the effort that a requirement needs. `repeated`
+    are reports of further runs like the earlier one, which bound the noise of durations; raises
+    `ReportError` for one that did not ask the same.
     """
+    for each in repeated:
+        if not same_selection(old, each) or old.run.load_users != each.run.load_users:
+            raise ReportError(
+                f"a repeated run, {each.run.id}, did not ask the same as the old one: give runs "
+                "with the same checks, profile, effort, seed, graph and load"
+            )
     before, after = requirements_by_id(old), requirements_by_id(new)
     both = [after[each] for each in after if each in before]
     changes = []
@@ -163,7 +183,8 @@ def compare_reports(
         changes=tuple(changes),
         only_old=only_in(old, new, requirements or {}),
         only_new=only_in(new, old, requirements or {}),
-        speed=compare_speed(old, new, same_selection=same_selection(old, new)),
+        speed=compare_speed(old, new, same_selection=same_selection(old, new), repeated=repeated),
+        load_speed=compare_load(old, new, repeated=repeated),
     )
 
 

@@ -101,6 +101,7 @@ def notes_of(old: Report, new: Report) -> tuple[str, ...]:
             ("profiles", old.run.profile, new.run.profile),
             ("efforts", old.run.effort, new.run.effort),
             ("seeds", old.run.seed, new.run.seed),
+            ("users of --load", old.run.load_users, new.run.load_users),
         )
         if before != after
     ]

@@ -14,6 +14,7 @@ from conformance.report.compare.wording import (
     TITLES,
     compared_line,
     headline,
+    load_title,
     only_lines,
     only_title,
     remarks,
@@ -44,6 +45,9 @@ def comparison_text(comparison: ReportComparison) -> str:
             parts.append(f"{only_title(side, only)}: neither regressions nor repairs\n{said}")
     speed = [f"  {speed_line(each)}" for each in comparison.speed.changes]
     parts.append("\n".join([speed_summary(comparison.speed), *speed]))
+    for when, measured in comparison.load_speed.items():
+        lines = [f"  {speed_line(each)}" for each in measured.every]
+        parts.append("\n".join([f"{load_title(when)}: {speed_summary(measured)}", *lines]))
     parts.append(f"Result: {headline(comparison)}.")
     return printable("\n\n".join(parts)) + "\n"
 

@@ -146,10 +146,17 @@ def only_lines(only: tuple[OnlyIn, ...]) -> list[str]:
 def speed_line(each: SpeedChange) -> str:
     """Return `copy: slower, median 3.1 → 9.8 ms (×3.2), 95th percentile 8.9 → 18.4 ms`."""
     word = "slower" if each.slower else "faster"
+    spread = f"; repeated runs differ by ×{each.spread:.2g}" if each.spread else ""
     return (
-        f"{each.operation}: {word}, median {each.old.p50_ms:.1f} → {each.new.p50_ms:.1f} ms "
-        f"(×{each.factor:.2g}), 95th percentile {each.old.p95_ms:.1f} → {each.new.p95_ms:.1f} ms"
+        f"{each.operation}: {word if each.beyond else 'as before'}, median {each.old.p50_ms:.1f} → "
+        f"{each.new.p50_ms:.1f} ms (×{each.factor:.2g}{spread}), 95th percentile "
+        f"{each.old.p95_ms:.1f} → {each.new.p95_ms:.1f} ms"
     )
+
+
+def load_title(when: str) -> str:
+    """Return the title of what the users of --load measured, `alone` or `under load`."""
+    return "One user alone" if when == "alone" else "All users of --load"
 
 
 def speed_summary(speed: SpeedComparison) -> str:
