@@ -210,8 +210,10 @@ class _Process:
 
     def said(self) -> Iterator[dict[str, Any]]:
         """Yield what the process has said and nobody has read, after it was killed or has ended."""
-        while (line := self._said.get()) is not None:
-            yield _parsed(line)
+        # The reader has ended, so that nothing is added any more; its None may have been read.
+        with contextlib.suppress(queue.Empty):
+            while line := self._said.get_nowait():
+                yield _parsed(line)
 
     def last_words(self) -> str:
         """Return the end of what the process has written to stderr, without secrets."""
