@@ -391,12 +391,14 @@ def test_a_load_that_does_not_begin_is_told_and_nothing_is_checked(
 def test_a_load_that_breaks_off_is_told(
     reference: str, settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = """print('{"ready": true}', flush=True); raise SystemExit("out of memory")"""
+    secret = "the-key-of-the-users"
+    program = f"""print('{{"ready": true}}', flush=True); raise SystemExit("no {secret}")"""
     monkeypatch.setattr(generator, "PROGRAM", program)
-    with generator.LoadGenerator(settings_for(reference, load_users=3)) as load:
+    settings = settings_for(reference, load_users=3, headers=(("x-api-key", secret),))
+    with generator.LoadGenerator(settings) as load:
         assert load.start()
         load._processes[0]._process.wait()
-    assert load.result.problem == "the load broke off: out of memory"
+    assert load.result.problem == "the load broke off: no [redacted]"
     assert load.result.users == 3
 
 

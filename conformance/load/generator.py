@@ -23,10 +23,11 @@ from types import TracebackType
 from typing import IO, Any
 
 import conformance
+from conformance.deployment.connect import redactor_of
 from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.settings import Settings
 from conformance.report.record import Load
-from conformance.safe_text import excerpt, harmless, redacted
+from conformance.safe_text import excerpt, harmless
 from conformance.typed_data import typed
 
 #: The extra of the package that installs Locust.
@@ -112,8 +113,8 @@ class LoadGenerator:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        hurried = self.hurried or isinstance(problem, KeyboardInterrupt)
-        self._stop(_HURRIED_STOP_WITHIN_S if hurried else _STOP_WITHIN_S)
+        self.hurried |= isinstance(problem, KeyboardInterrupt)
+        self._stop(_HURRIED_STOP_WITHIN_S if self.hurried else _STOP_WITHIN_S)
 
     def _stop(self, within_s: float) -> None:
         """End all processes, the leader of the others first, and take what they say at the end."""
@@ -123,7 +124,8 @@ class LoadGenerator:
         try:
             ends = time.monotonic() + within_s
             for process in self._processes:
-                if not process.end(ends - time.monotonic()) and not self._problem:
+                ended = process.end(ends - time.monotonic())
+                if not (ended or self.hurried or self._problem):
                     self._problem = "the load did not end in time, and was killed"
         finally:
             for process in self._processes:
@@ -144,6 +146,7 @@ class _Process:
         root = str(Path(conformance.__file__).resolve().parent.parent)
         inherited = os.environ.get("PYTHONPATH")
         paths = [root, inherited] if inherited else [root]
+        self._redact = redactor_of(settings).text
         self._errors = Path(settings.run_dir) / f"load-{number}.log"
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
@@ -219,7 +222,8 @@ class _Process:
         """Return the end of what the process has written to stderr, without secrets."""
         said = self._errors.read_text(encoding="utf-8", errors="replace")[-_LAST_CHARACTERS:]
         lines = said.strip().splitlines()
-        return excerpt(harmless(redacted(lines[-1])), 300) if lines else "it said nothing"
+        # Nothing else redacts it: the connections of this process are closed by now.
+        return excerpt(harmless(self._redact(lines[-1])), 300) if lines else "it said nothing"
 
 
 def _read_lines(stream: IO[str], lines: queue.Queue[str | None]) -> None:
