@@ -315,7 +315,7 @@ def test_compare_shows_each_operation_with_and_without_the_load() -> None:
 
 
 def test_repeated_runs_bound_the_noise() -> None:
-    old, new = loaded(get=20.0, copy=40.0), loaded(get=30.0, copy=44.0)
+    old, new = loaded(get=20.0, copy=40.0), loaded(get=32.0, copy=44.0)
     quiet = [loaded(get=20.5, copy=40.5), loaded(get=19.5, copy=39.5)]
     loud = [loaded(get=28.0, copy=42.0)]
 
