@@ -5,6 +5,7 @@ from collections.abc import Callable
 from conformance.checks.api import ThreadsApi
 from conformance.checks.outcomes import Blocked, Unsupported
 from conformance.checks.views import History, Thread, checkpoint_id_of
+from conformance.deployment.settings import numbered
 
 
 def require_states(history: History, least: int = 1) -> History:
@@ -19,7 +20,7 @@ def require_states(history: History, least: int = 1) -> History:
 
 
 def done_after_a_look(
-    given: ThreadsApi, look: Callable[[Thread, str], object]
+    given: ThreadsApi, look: Callable[[Thread, str], object] | None = None
 ) -> tuple[Thread, str]:
     """Return a thread and a checkpoint id, at which `look` has read a state with tasks to be done.
 
@@ -30,9 +31,13 @@ def done_after_a_look(
         made = given.empty()
         given.run(made, interrupt_before="*")
     checkpoint_id = checkpoint_id_of(given.state(made))
-    look(made, checkpoint_id)
+    if look is not None:
+        look(made, checkpoint_id)
     try:
-        given.append(made, 2)
+        # As the node that the supersteps leave next, which `append` need not name.
+        update = given.context.graph().supersteps[-1]["updates"][0]
+        given.update_state(made, **numbered(update, 2))
     except Unsupported:
-        given.run(made)
+        # Without an input: it would begin the graph anew.
+        given.run(made, input=None)
     return made, checkpoint_id
