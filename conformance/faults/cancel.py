@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -288,6 +289,46 @@ def next_run_goes_on_with_the_cancelled_one(broken: FaultyDeployment) -> None:
                     thread = store.records.with_checkpoint(thread, step.made)
         advance: Advance = right(thread, run)
         return advance
+
+
+@fault("run-after-a-cancelled-run-forgets-what-that-run-left", breaks=["CANCEL-20"])
+def next_run_forgets_the_cancelled_one(broken: FaultyDeployment) -> None:
+    store = broken.store
+
+    @broken.override(Executor.start)
+    def start(right: Any, thread: Thread, run: Run) -> Advance:
+        ids = [each.run_id for each in thread.runs]
+        before = thread.runs[: ids.index(run.run_id)][-1:] if run.run_id in ids else ()
+        if not any(each.cancel_reason == "cancelled on request" for each in before):
+            first: Advance = right(thread, run)
+            return first
+        advance: Advance = right(replace(thread, checkpoints=()), run)
+        begun = store.records.thread(thread.thread_id)
+        store.records.keep(replace(begun, checkpoints=(*thread.checkpoints, *begun.checkpoints)))
+        return advance
+
+
+@fault(
+    "cancelled-run-ends-with-its-step-after-the-answer",
+    breaks=["CANCEL-01", "CANCEL-06", "THREAD-STREAM-06"],
+)
+def cancelled_run_ends_with_its_step(broken: FaultyDeployment) -> None:
+    store = broken.store
+
+    @broken.override(Runs.cancel_run)
+    def cancel_run(right: Any, thread_id: str, run_id: str, action: str = "interrupt") -> None:
+        run = store.runs.run_of(thread_id, run_id)
+        if not run.active or not run.started or action != "interrupt":
+            right(thread_id, run_id, action)
+            return
+
+        def end() -> None:
+            found = found_run(store, run_id)
+            if found is not None and found[1].active:
+                store.executor.advance(thread_id)
+                right(thread_id, run_id, action)
+
+        asyncio.get_running_loop().call_later(0.3, end)
 
 
 @fault("run-after-a-rollback-has-the-input-that-is-gone-as-its-parent", breaks=["CANCEL-21"])
