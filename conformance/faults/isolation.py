@@ -91,7 +91,7 @@ def update_starts_from_another(broken: FaultyDeployment) -> None:
         return right(thread_id, *values, **{**members, "checkpoint": None})
 
 
-@fault("checkpoints-are-looked-up-in-all-threads", breaks=["ISOLATE-05", "ISOLATE-09"])
+@fault("checkpoints-are-looked-up-in-all-threads", breaks=["ISOLATE-05"])
 def checkpoints_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
     store = broken.store
 
@@ -106,10 +106,7 @@ def checkpoints_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
                     answer.status, answer.body = 200, store.views.state_view(thread, each)
 
 
-@fault(
-    "unknown-checkpoint-id-is-looked-up-in-all-threads",
-    breaks=["ISOLATE-09", "ISOLATE-10", "ISOLATE-05"],
-)
+@fault("unknown-checkpoint-id-is-looked-up-in-all-threads", breaks=["ISOLATE-03", "ISOLATE-05"])
 def unknown_ids_are_looked_up_everywhere(broken: FaultyDeployment) -> None:
     store = broken.store
 

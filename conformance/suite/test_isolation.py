@@ -16,9 +16,9 @@ from conformance.checks.expect import (
 from conformance.checks.messages import values_with_text
 from conformance.checks.outcomes import Blocked, Unsupported, requires
 from conformance.checks.runs import Runs
-from conformance.checks.views import Thread, checkpoint_id_of, id_of
+from conformance.checks.views import State, Thread, checkpoint_id_of, id_of
 from conformance.contract.api_constants import LONGEST_PAGE
-from conformance.deployment.client import ThreadsClient
+from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import GraphSettings, numbered
 from conformance.json_differences import same_json
 from conformance.safe_text import excerpt
@@ -68,14 +68,17 @@ def test_a_run_stays_on_its_thread(
 
 
 @requires("ISOLATE-03")
+@pytest.mark.parametrize("names_thread", [True, False], ids=["with-thread-id", "without"])
 def test_a_state_at_a_checkpoint_stays_on_its_thread(
-    given: ThreadsApi, client: ThreadsClient, other: Thread
+    given: ThreadsApi, client: ThreadsClient, other: Thread, names_thread: bool
 ) -> None:
     thread = given.prepopulated()
     own = {"checkpoint": _checkpoint_of_other(given, thread, True)}
     given.ensure_success(client.post_state_at_checkpoint(id_of(thread), own), thread)
-    body = {"checkpoint": _checkpoint_of_other(given, other, True)}
-    answer = client.post_state_at_checkpoint(id_of(thread), body)
+    theirs = _checkpoint_of_other(given, other, True)
+    if not names_thread:
+        del theirs["thread_id"]
+    answer = client.post_state_at_checkpoint(id_of(thread), {"checkpoint": theirs})
     assert_no_server_error(answer)
     assert_that(SECRET not in answer.text, "nothing of the other thread", excerpt(answer.text, 300))
 
@@ -123,21 +126,48 @@ def test_later_states_of_a_source_or_copy_are_not_readable(
     for one, other in ((source, copy), (copy, source)):
         later = given.state(other)
         require_some([not same_json(later["values"], common)], "a run changes no values")
-        checkpoint_id = checkpoint_id_of(later)
-        if method == "get":
-            given.state_at(other, checkpoint_id)
-            answer = client.state_at_checkpoint(id_of(one), checkpoint_id)
-        else:
-            body = {"checkpoint": {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}}
-            given.ensure_success(client.post_state_at_checkpoint(id_of(other), body), other)
-            answer = client.post_state_at_checkpoint(id_of(one), body)
-        shown = answer.body.get("values") if isinstance(answer.body, dict) else None
-        is_apart = not same_json(shown, later["values"])
-        if not is_apart and checkpoint_id in given.history(one).checkpoint_ids():
-            by = "COPY-15" if one is source else "COPY-16"
-            raise Blocked("the history of one thread holds a later state of the other", by=by)
+        answer = _state_of_other(given, client, method, one, other, later)
+        is_apart = not _shows_values_of(answer, later)
+        if not is_apart:
+            if checkpoint_id_of(later) in given.history(one).checkpoint_ids():
+                by = "COPY-15" if one is source else "COPY-16"
+                raise Blocked("the history of one thread holds a later state of the other", by=by)
+            _require_checkpoints_of_strangers_apart(given, client, method)
         what = "not the values of the other thread, made after the copy"
         assert_that(is_apart, what, excerpt(answer.text, 300))
+
+
+def _state_of_other(
+    given: ThreadsApi, client: ThreadsClient, method: str, one: Thread, other: Thread, state: State
+) -> Answer:
+    """Ask, under the id of `one`, for the state at the checkpoint of a state of `other`.
+
+    `Blocked` if it is not answered under the id of `other`.
+    """
+    checkpoint_id = checkpoint_id_of(state)
+    if method == "get":
+        given.state_at(other, checkpoint_id)
+        return client.state_at_checkpoint(id_of(one), checkpoint_id)
+    body = {"checkpoint": {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}}
+    given.ensure_success(client.post_state_at_checkpoint(id_of(other), body), other)
+    return client.post_state_at_checkpoint(id_of(one), body)
+
+
+def _shows_values_of(answer: Answer, state: State) -> bool:
+    shown = answer.body.get("values") if isinstance(answer.body, dict) else None
+    return same_json(shown, state["values"])
+
+
+def _require_checkpoints_of_strangers_apart(
+    given: ThreadsApi, client: ThreadsClient, method: str
+) -> None:
+    """Raise `Blocked` if the state of a thread is answered under the id of any other as well."""
+    one, other = given.with_state(), given.with_state()
+    given.run(other, 9)
+    state = given.state(other)
+    if _shows_values_of(_state_of_other(given, client, method, one, other, state), state):
+        by = {"get": "ISOLATE-05", "post": "ISOLATE-03"}[method]
+        raise Blocked("the state of a thread that is no copy is answered as well", by=by)
 
 
 @requires("ISOLATE-06")
