@@ -111,7 +111,7 @@ fault("update-makes-numbers-of-booleans", breaks=["UPDATE-03", "UPDATE-10"])(
 )
 fault(
     "update-replaces-all-metadata",
-    breaks="LINK-01 UPDATE-04 UPDATE-09 UPDATE-11 UPDATE-17 CONCURRENT-03 SEQ-13 TTL-11",
+    breaks="LINK-01 UPDATE-04 UPDATE-09 UPDATE-11 CONCURRENT-03 SEQ-13 TTL-11",
 )(_merges(lambda old, new: new))
 fault("update-drops-nulls-that-were-there", breaks=["UPDATE-04"])(
     _merges(lambda old, new: {**_without_nulls(old), **new})

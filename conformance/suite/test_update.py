@@ -72,11 +72,21 @@ def test_metadata_that_a_run_added_is_kept(given: ThreadsApi, threads: ThreadsAp
     threads.update(made, metadata={"size": 1})
     shown = kept_metadata(given.get(made), before)
     names = sorted(shown) if isinstance(shown, dict) else shown
+    if names != sorted(before):
+        _require_metadata_kept_without_a_run(given)
     assert_equal(names, sorted(before), "the names in the metadata that were there")
     # The value of what else the deployment writes there by itself may have changed.
     lasting = [name for name in ("colour", "graph_id") if name in before]
     expected = {name: before[name] for name in lasting}
     assert_equal({name: shown[name] for name in lasting}, expected, "the metadata")
+
+
+def _require_metadata_kept_without_a_run(given: ThreadsApi) -> None:
+    """Raise `Blocked` if an update loses metadata of a thread that was never run as well."""
+    made = given.empty(metadata={"colour": "red"})
+    given.update(made, metadata={"size": 1})
+    if kept_metadata(given.get(made), {"colour": ""}) != {"colour": "red"}:
+        raise Blocked("an update of a thread loses what it does not name", by="UPDATE-04")
 
 
 @requires("UPDATE-05")
