@@ -7,25 +7,31 @@ from itertools import count
 from typing import Any
 
 from conformance.deployment.settings import GraphSettings
+from conformance.freedoms.kit import refuse_runs_that_failed
 from conformance.freedoms.registry import freedom
 from conformance.model.assistants import Assistants
 from conformance.model.errors import InvalidError
 from conformance.model.graphs import (
+    INTERRUPTER,
     MESSAGES,
     SLOW,
     START,
     Channel,
     Graph,
     Node,
+    assistant_message,
     call_model,
     chain,
     keep_last,
+    record_answer,
 )
 from conformance.model.states import States
 from conformance.model.views import Views
 from conformance.reference.altered import Altered
 
 _ANY_GRAPH = "Which nodes a graph has is the application's; the settings describe it."
+
+_INTERRUPTER = "The settings want a graph that asks by an interrupt, and records the answer;"
 
 _DOCUMENTED = GraphSettings()
 #: Nothing is replaced in these graphs, and they have no second key to select.
@@ -264,3 +270,83 @@ def slow_graph_begins_with_two_nodes_at_once(altered: Altered) -> None:
     beside = Node(run=lambda _: {})
     nodes = {**SLOW.nodes, START: Node(then=("first_half", "beside")), "beside": beside}
     _offers(altered, replace(SLOW, nodes=nodes))
+
+
+def _two_messages(values: dict[str, Any], answer: Any) -> dict[str, Any]:
+    noted = assistant_message("Let me see.")["messages"]
+    return {"messages": [*noted, *record_answer(values, answer)["messages"]]}
+
+
+@freedom(
+    "interrupter-records-an-answer-in-two-messages",
+    allowed_by=f"{_INTERRUPTER} how many messages its node writes then is the application's.",
+    profile="full",
+)
+def interrupter_records_an_answer_in_two_messages(altered: Altered) -> None:
+    ask = replace(INTERRUPTER.nodes["ask"], run=_two_messages)
+    _offers(altered, replace(INTERRUPTER, nodes={**INTERRUPTER.nodes, "ask": ask}))
+
+
+class _AsksOnce(Graph):
+    """The interrupter, whose entry leads to its end where a message says that it was answered."""
+
+    def applied(self, values: dict[str, Any], update: Any, new_id: Any) -> dict[str, Any]:
+        made = super().applied(values, update, new_id)
+        object.__setattr__(self, "was_answered", "You answered" in str(made.get("messages")))
+        return made
+
+    def after(self, name: str) -> tuple[str, ...]:
+        ends = name == START and getattr(self, "was_answered", False)
+        return () if ends else super().after(name)
+
+
+@freedom(
+    "interrupter-asks-once-in-a-thread",
+    allowed_by=f"{_INTERRUPTER} whether it asks again in a thread where it was answered is the "
+    "application's.",
+    may_block="INTERRUPT-32",
+    profile="full",
+)
+def interrupter_asks_once_in_a_thread(altered: Altered) -> None:
+    _offers(altered, _AsksOnce("interrupter", INTERRUPTER.channels, INTERRUPTER.nodes))
+
+
+def _counting(node: Node) -> Node:
+    def run(values: dict[str, Any]) -> dict[str, Any]:
+        (message,) = node.run(values)["messages"]
+        content = f"{message['content']}, after {len(values['messages'])} messages"
+        return {"messages": [{**message, "content": content}]}
+
+    return replace(node, run=run)
+
+
+@freedom(
+    "slow-graph-tells-how-much-was-said",
+    allowed_by="The settings want of the slow graph at least two steps, each with a message; what "
+    "its messages say is the application's.",
+    may_block="CANCEL-20",
+    profile="full",
+)
+def slow_graph_tells_how_much_was_said(altered: Altered) -> None:
+    halves = {name: _counting(SLOW.nodes[name]) for name in ("first_half", "second_half")}
+    _offers(altered, replace(SLOW, nodes={**SLOW.nodes, **halves}))
+
+
+def _wanting_a_plan(values: dict[str, Any]) -> dict[str, Any]:
+    if values.get("plan") == []:
+        raise ValueError("there is no plan")
+    return call_model(values)
+
+
+@freedom(
+    "graph-fails-where-its-plan-is-empty",
+    allowed_by="What a graph does in a run is the application's; the published response of a "
+    "waited run is {}, and no source says what is answered for one whose graph raised.",
+    may_block="RUN-33",
+    choice="graph of the deployment",
+    profile="full",
+)
+def graph_fails_where_its_plan_is_empty(altered: Altered) -> None:
+    channels = altered.store.assistants.graphs["agent"].channels
+    _offers(altered, chain("agent", channels, call_model=Node(run=_wanting_a_plan)))
+    refuse_runs_that_failed(altered)

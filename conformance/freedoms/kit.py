@@ -156,3 +156,12 @@ def times_as(write: Callable[[str], str]) -> Apply:
             for name, value in each.items()
         }
     )
+
+
+def refuse_runs_that_failed(altered: Altered) -> None:
+    """Answer 400 where the reference answers the error of a run whose graph raised."""
+
+    @altered.wire.after(*OUTPUTS)
+    def refuse(_request: WireRequest, answer: WireAnswer) -> None:
+        if isinstance(answer.body, dict) and "__error__" in answer.body:
+            answer.status, answer.body = 400, {"detail": answer.body["__error__"]["message"]}

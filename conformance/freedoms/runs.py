@@ -11,7 +11,7 @@ from typing import Any
 
 from conformance.faults.kit.http_changes import change_shown
 from conformance.faults.kit.runs import RUN_STARTS, having, resuming, run_id_in, runs_on
-from conformance.freedoms.kit import RUNS
+from conformance.freedoms.kit import RUNS, refuse_runs_that_failed
 from conformance.freedoms.registry import freedom
 from conformance.model.entities import Thread
 from conformance.model.executor import Executor
@@ -97,10 +97,7 @@ def threads_get_what_only_a_run_has(altered: Altered) -> None:
     "for a run whose graph raised.",
 )
 def runs_that_failed_are_refused(altered: Altered) -> None:
-    @altered.wire.after("run_wait", "stateless_wait", "run_join")
-    def refuse(_request: WireRequest, answer: WireAnswer) -> None:
-        if isinstance(answer.body, dict) and "__error__" in answer.body:
-            answer.status, answer.body = 400, {"detail": answer.body["__error__"]["message"]}
+    refuse_runs_that_failed(altered)
 
 
 @freedom(
@@ -388,3 +385,37 @@ freedom(
     allowed_by="No source says that a run without an input is accepted after a failure.",
     profile="full",
 )(_refusing_runs("the last run has failed; send an input", _continues_after_a_failure))
+
+
+@freedom(
+    "refused-batches-leave-empty-threads",
+    allowed_by="No source says that nothing is left of a batch that is refused, but that 404, 409 "
+    "and 422 refuse it.",
+    profile="full",
+)
+def refused_batches_leave_empty_threads(altered: Altered) -> None:
+    def is_refused(bodies: Any) -> bool:
+        known = altered.store.assistants.graphs
+        each_names_a_graph = isinstance(bodies, list) and all(
+            isinstance(each, dict) and isinstance(each.get("assistant_id"), str) for each in bodies
+        )
+        return each_names_a_graph and any(each["assistant_id"] not in known for each in bodies)
+
+    @altered.wire.before("stateless_batch", when=lambda request: is_refused(request.body))
+    def leave_threads(request: WireRequest) -> None:
+        bodies: Any = request.body
+        for each in bodies:
+            altered.store.threads.create(metadata=each.get("metadata") or {})
+
+
+@freedom(
+    "runs-begin-a-moment-later",
+    allowed_by="No source says how soon after its creation a run begins.",
+    profile="full",
+)
+def runs_begin_a_moment_later(altered: Altered) -> None:
+    @altered.override(Executor.seconds_before)
+    def seconds_before(right: Any, thread_id: str) -> float:
+        run = altered.store.executor.next_run(thread_id)
+        begins = run is not None and not run.started
+        return max(float(right(thread_id)), _SETTLING_S if begins else 0.0)
