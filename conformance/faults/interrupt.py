@@ -170,7 +170,7 @@ fault(
 
 fault(
     "answer-arrives-in-capitals",
-    breaks=["INTERRUPT-05", "INTERRUPT-11", "INTERRUPT-12", "INTERRUPT-31"],
+    breaks=["INTERRUPT-05", "INTERRUPT-11", "INTERRUPT-12"],
 )(
     _with_command(
         lambda command: {**command, "resume": command["resume"].upper()},
@@ -466,7 +466,7 @@ fault("run-without-an-input-begins-anew-at-its-checkpoint", breaks="INTERRUPT-18
 fault("run-with-the-input-null-begins-anew", breaks="INTERRUPT-17 INTERRUPT-18")(
     _begun_anew(lambda run: "input" in run.kwargs)
 )
-fault("streamed-run-without-an-input-ignores-its-checkpoint", breaks="INTERRUPT-18 STREAM-23")(
+fault("streamed-run-without-an-input-ignores-its-checkpoint", breaks=["INTERRUPT-18"])(
     ignoring(
         "checkpoint",
         "run_stream",

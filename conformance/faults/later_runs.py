@@ -267,6 +267,15 @@ def empty_input_is_refused(broken: FaultyDeployment) -> None:
         return json_answer(422, {"detail": "the input is empty"})
 
 
+def _lend_metadata(broken: FaultyDeployment, thread_id: str, request: dict[str, Any]) -> None:
+    """Write the metadata of a run over the members of the thread's."""
+    thread = stored_thread(broken, thread_id)
+    if thread is not None:
+        given = request.get("metadata") or {}
+        over = {name: given[name] for name in given if name in thread.metadata}
+        broken.store.records.keep(replace(thread, metadata={**thread.metadata, **over}))
+
+
 def _lending_metadata(when: Callable[[Any], bool]) -> Apply:
     """Write the metadata of runs over the members of the thread's, where `when(request)`."""
 
@@ -274,11 +283,8 @@ def _lending_metadata(when: Callable[[Any], bool]) -> Apply:
         @broken.override(Runs.begin_run)
         def begin_run(right: Any, thread_id: str, request: Any) -> Run:
             run: Run = right(thread_id, request)
-            thread = stored_thread(broken, thread_id)
-            if thread is not None and when(request):
-                given = request.get("metadata") or {}
-                over = {name: given[name] for name in given if name in thread.metadata}
-                broken.store.records.keep(replace(thread, metadata={**thread.metadata, **over}))
+            if when(request):
+                _lend_metadata(broken, thread_id, request)
             return run
 
     return apply
@@ -290,6 +296,14 @@ fault("metadata-of-a-run-replaces-that-of-its-thread", breaks="RUN-32")(
 fault("metadata-of-a-run-replaces-that-of-the-thread-it-might-create", breaks="RUN-32")(
     _lending_metadata(lambda request: request.get("if_not_exists") == "create")
 )
+
+
+@fault("metadata-of-a-background-run-replaces-that-of-its-thread", breaks="RUN-32")
+def background_run_lends_metadata(broken: FaultyDeployment) -> None:
+    @broken.wire.after("run_background")
+    def lend(request: WireRequest, answer: WireAnswer) -> None:
+        if answer.ok:
+            _lend_metadata(broken, request.thread_id, request.members)
 
 
 def _input_of(request: WireRequest) -> dict[str, Any]:

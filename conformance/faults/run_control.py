@@ -61,7 +61,7 @@ def list_of_runs_with_a_stranger(broken: FaultyDeployment) -> None:
         return [*runs, *found[0]] if found and len(found[0]) == 1 and len(runs) == 2 else runs
 
 
-fault("list-of-runs-ignores-the-status", breaks=["RUN-CONTROL-03", "RUN-CONTROL-25"])(
+fault("list-of-runs-ignores-the-status", breaks=["RUN-CONTROL-03"])(
     lambda broken: _forgetting(broken, "status")
 )
 fault("list-of-runs-ignores-the-offset", breaks=["RUN-CONTROL-04"])(
@@ -110,6 +110,15 @@ def list_by_running_has_those_that_wait(broken: FaultyDeployment) -> None:
         if status != "running":
             return right(thread_id, status=status, **page)
         return [each for each in right(thread_id) if each["status"] in ("pending", "running")]
+
+
+@fault("list-by-success-has-the-runs-under-way", breaks=["RUN-CONTROL-25"])
+def list_by_success_has_those_under_way(broken: FaultyDeployment) -> None:
+    @broken.override(Runs.list_runs)
+    def list_runs(right: Any, thread_id: str, *, status: Any = None, **page: Any) -> Any:
+        if status != "success":
+            return right(thread_id, status=status, **page)
+        return [each for each in right(thread_id) if each["status"] in ("running", "success")]
 
 
 @fault("list-of-runs-counts-its-offset-from-one", breaks=["RUN-CONTROL-04"])
@@ -303,13 +312,12 @@ fault("after-seconds-is-halved", breaks=["RUN-CONTROL-15"])(
     )
 )
 
-fault(
-    "run-ignores-its-checkpoint",
-    breaks=["INTERRUPT-31", "STREAM-23", "RUN-CONTROL-16", "INTERRUPT-18"],
-)(ignoring("checkpoint", *RUN_STARTS))
-fault(
-    "streamed-run-ignores-its-checkpoint", breaks=["STREAM-23", "RUN-CONTROL-16", "INTERRUPT-18"]
-)(ignoring("checkpoint", "run_stream"))
+fault("run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16", "INTERRUPT-18"])(
+    ignoring("checkpoint", *RUN_STARTS)
+)
+fault("streamed-run-ignores-its-checkpoint", breaks=["RUN-CONTROL-16", "INTERRUPT-18"])(
+    ignoring("checkpoint", "run_stream")
+)
 
 
 @fault("checkpoint-counts-for-the-first-run-that-names-it", breaks="RUN-CONTROL-16")
@@ -327,10 +335,7 @@ def counts_for_the_first_run(broken: FaultyDeployment) -> None:
         return run
 
 
-@fault(
-    "run-starts-before-its-checkpoint",
-    breaks="INTERRUPT-31 RUN-28 STREAM-23 RUN-CONTROL-16 NESTED-12",
-)
+@fault("run-starts-before-its-checkpoint", breaks="RUN-CONTROL-16 NESTED-12")
 def run_starts_before_its_checkpoint(broken: FaultyDeployment) -> None:
     @broken.wire.before(*RUN_STARTS, when=having("checkpoint"))
     def earlier(request: WireRequest) -> None:

@@ -151,10 +151,7 @@ fault("parent-checkpoint-id-of-the-state-is-its-own", breaks=["STATE-07", "STATE
 )
 
 
-@fault(
-    "parents-skip-one",
-    breaks="HISTORY-09 STATE-05 STATE-UPDATE-04 STATE-UPDATE-08 SEQ-05 RUN-28",
-)
+@fault("parents-skip-one", breaks="HISTORY-09 STATE-05 STATE-UPDATE-04 STATE-UPDATE-08 SEQ-05")
 def parents_skip_one(broken: FaultyDeployment) -> None:
     @broken.override(Views.state_view)
     def state_view(

@@ -286,7 +286,7 @@ fault(
     "state-follows-the-longest-branch",
     breaks=(
         "STATE-UPDATE-10 STATE-UPDATE-15 NESTED-02 RUN-CONTROL-16 SEQ-07 SEQ-10 "
-        "INTERRUPT-18 CONDITION-04 CONDITION-02 INTERRUPT-31"
+        "INTERRUPT-18 CONDITION-04 CONDITION-02"
     ),
 )
 def state_follows_the_longest_branch(broken: FaultyDeployment) -> None:

@@ -246,3 +246,23 @@ def streams_of_values_begin_after_the_first_step(altered: Altered) -> None:
     @altered.override(StreamEvents.start_events)
     def start_events(right: Any, *given: Any) -> tuple[RunEvent, ...]:
         return tuple(each for each in right(*given) if each.event != "values")
+
+
+@freedom(
+    "streams-joined-without-a-mode-are-of-values",
+    allowed_by='Published of the stream_mode of a join: "If not provided, the default mode will be '
+    'used", and values is the published default; no source says that it is all modes of the run.',
+    profile="full",
+)
+def streams_joined_without_a_mode_are_of_values(altered: Altered) -> None:
+    def names_no_mode(request: WireRequest) -> bool:
+        return "stream_mode" not in request.query
+
+    @altered.wire.after("run_join_stream", when=names_no_mode, status=200)
+    def leave_out(request: WireRequest, answer: WireAnswer) -> None:
+        found = found_run(altered.store, run_id_in(request))
+        if found is None or len(found[1].kwargs.get("stream_mode") or ()) < 2:
+            return
+        kept = ("values", *_OF_THE_STREAM)
+        events = [each for each in events_in(answer.raw) if each[1].split("|")[0] in kept]
+        answer.raw = encode_events(events)

@@ -17,7 +17,8 @@ from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import require_some
 from conformance.checks.expect import assert_equal, assert_is, assert_that, kept_metadata
 from conformance.checks.messages import items_in
-from conformance.checks.outcomes import Blocked, Unsupported, requires
+from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, requires
+from conformance.checks.required_runs import require_runs_from_a_checkpoint
 from conformance.checks.runs import (
     NOT_ENDED,
     STATES_REQUIREMENT_BY_WAY,
@@ -219,8 +220,19 @@ def test_a_run_from_a_checkpoint_follows_it(
         runs.run_by("wait", thread, {**body, "checkpoint": checkpoint_named(state)})
         after = given.history(thread)
         parent = _parent_of_the_new(after, known)
+        if parent != checkpoint_id_of(state):
+            _require_parents_in_order(history)
+            require_runs_from_a_checkpoint(given, given_runs)
         assert_equal(parent, checkpoint_id_of(state), "the parent of the first state of the run")
         known = after.checkpoint_ids()
+
+
+def _require_parents_in_order(history: History) -> None:
+    """Raise `Blocked` if in a history without a fork a state names another parent than the next."""
+    older = history.checkpoint_ids()[1:]
+    for state, before in zip(history, older, strict=False):
+        if (parent := parent_id_of(state)) not in (None, before):
+            raise Blocked(f"{parent} is shown as the parent after {before}", by="STATE-05")
 
 
 def _parent_of_the_new(history: History, known: list[str]) -> str | None:
@@ -315,7 +327,7 @@ def test_a_run_does_not_change_the_metadata_of_its_thread(
     if kept_metadata(given.get(thread), own) != own:
         raise Blocked("GET does not show the metadata of the thread", by="CREATE-11")
     others = {"colour": "blue", "deep": {"er": [2]}, "further": True}
-    for way, more in (("wait", {}), ("stream", CREATING)):
+    for way, more in (("wait", {}), ("stream", CREATING), ("background", {})):
         given_runs.run_by(way, thread, given_runs.body("agent", metadata=others, **more))
     assert_equal(kept_metadata(threads.get(thread), own), own, "the metadata of the thread")
 
@@ -329,11 +341,15 @@ def test_empty_values_of_the_input_are_written(
     filled = _channels_that_runs_fill(given, thread)
     emptied = emptied_channels(graph, filled)
     body = runs.body("agent", input={**numbered(graph.run_input, 3), **emptied})
-    run_by_way(way, given_runs, runs, thread, body)
+    try:
+        run_by_way(way, given_runs, runs, thread, body)
+    except PromiseBroken:
+        # No source says what is answered for a run whose graph raised.
+        _require_no_error(given, thread)
+        raise
     left = what_is_left(given.state(thread), emptied)
     if left:
-        if given.get_settled(thread).get("status") == "error":
-            raise Blocked("the graph fails where its channels are empty")
+        _require_no_error(given, thread)
         _require_runs_replace(given, given_runs, thread, filled, way)
     assert_is(left, {}, "what is left in the channels for which the input has an empty value")
 
@@ -385,6 +401,11 @@ def _channels_that_runs_fill(given: ThreadsApi, thread: Thread) -> Values:
             by=_NO_CHANNEL,
         )
     return channels
+
+
+def _require_no_error(given: ThreadsApi, thread: Thread) -> None:
+    if given.get_settled(thread).get("status") == "error":
+        raise Blocked("the graph fails where its channels are empty")
 
 
 def _require_runs_replace(

@@ -80,11 +80,20 @@ def test_runs_under_way_waiting_and_cancelled_are_listed_by_status(
     thread = given.empty()
     first = given_runs.start_long(thread)
     second = given_runs.enqueue_behind(thread, "agent")
-    for status, run in (("running", first), ("pending", second)):
-        listed = [each.get("run_id") for each in runs.list_runs(thread, status=status)]
-        if (shown := given_runs.status(run)) != status:
-            raise Blocked(f"a run that was {status} is {shown} meanwhile")
-        assert_equal(listed, [run.run_id], f"the runs with status {status}")
+    for status, expected in (
+        ("running", [first.run_id]),
+        ("pending", [second.run_id]),
+        ("success", []),
+    ):
+        listed = [str(each.get("run_id")) for each in runs.list_runs(thread, status=status)]
+        shown = [given_runs.status(each) for each in (first, second)]
+        if shown == ["running", "running"]:
+            raise Blocked("two runs of one thread are under way", by="MULTITASK-03")
+        if shown != ["running", "pending"]:
+            raise Blocked(f"a run under way and one that waited are {shown} meanwhile")
+        if listed != expected:
+            _require_lists_by_status(given, given_runs)
+        assert_equal(listed, expected, f"the runs with status {status}")
     for run in (second, first):
         given_runs.cancel(run, "interrupt", wait=False)
     for run in (second, first):
@@ -100,7 +109,21 @@ def test_runs_under_way_waiting_and_cancelled_are_listed_by_status(
         for run in (first, second):
             if run.run_id in {*listed} - {*ids} and given_runs.status(run) == status:
                 raise Blocked("a list of all runs lacks one that is there", by="RUN-CONTROL-02")
+        if sorted(listed) != sorted(ids):
+            _require_lists_by_status(given, given_runs)
         assert_equal(sorted(listed), sorted(ids), f"the runs with status {status}")
+
+
+def _require_lists_by_status(given: ThreadsApi, given_runs: Runs) -> None:
+    """Raise `Blocked` if a list by status is not right of a single run that has ended either."""
+    thread = given.empty()
+    run = given_runs.start(thread, "agent")
+    given_runs.join(run)
+    ended = given_runs.status_once_ended(run)
+    for status in ("success", "error"):
+        listed = [each.get("run_id") for each in given_runs.list_runs(thread, status=status)]
+        if listed != ([run.run_id] if status == ended else []):
+            raise Blocked(f"of a run that is {ended}, {listed} is {status}", by="RUN-CONTROL-03")
 
 
 @requires("RUN-CONTROL-04")

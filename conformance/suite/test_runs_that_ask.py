@@ -10,6 +10,7 @@ from conformance.checks.comparable_members import require_some
 from conformance.checks.concurrency import run_together
 from conformance.checks.expect import assert_equal, assert_that
 from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.required_runs import require_runs_from_a_checkpoint
 from conformance.checks.runs import Runs, message_contents
 from conformance.checks.shown_interrupts import INTERRUPT, interrupts_answered, interrupts_in
 from conformance.checks.views import State, Thread, checkpoint_named, id_of
@@ -173,15 +174,30 @@ def test_an_older_question_is_answered_at_its_checkpoint(
     left = given.state(interrupted)
     if not left.get("next") or message_contents(left) == message_contents(asked):
         raise Blocked("a run with an input where the thread asks does not ask again", by="RUN-29")
-    command = {"resume": "of the older question"}
-    body = runs.without_input("interrupter", checkpoint=checkpoint_named(asked), command=command)
+    answer = "of the older question"
+    body = runs.without_input(
+        "interrupter", checkpoint=checkpoint_named(asked), command={"resume": answer}
+    )
     runs.run_by("wait", interrupted, body)
     before = message_contents(asked)
+    added = _messages_of_an_answer(given, given_runs, answer)
     said = message_contents(given.state(interrupted))
+    held = len(said) == len(before) + added and answer in str(said[-1])
+    if said[: len(before)] != before or not held:
+        require_runs_from_a_checkpoint(given, given_runs)
     assert_equal(said[: len(before)], before, "the messages at the checkpoint")
-    added = [str(each) for each in said[len(before) :]]
-    answered = len(added) == 1 and "of the older question" in added[0]
-    assert_that(answered, "one message more, which holds the answer", said)
+    assert_that(held, f"{added} more, the last of which holds the answer", said)
+
+
+def _messages_of_an_answer(given: ThreadsApi, given_runs: Runs, answer: str) -> int:
+    """Return how many messages the graph adds once it is answered where no later message was."""
+    thread = _waiting(given, given_runs)
+    before = message_contents(given.state(thread))
+    given_runs.resume(thread, "interrupter", answer)
+    added = message_contents(given.state(thread))[len(before) :]
+    if answer not in str(added[-1:]):
+        raise Blocked(f"the answer to the newest question leaves {added}", by="INTERRUPT-05")
+    return len(added)
 
 
 @requires("INTERRUPT-32")
@@ -209,7 +225,18 @@ def test_a_second_answer_changes_nothing(
     assert_that(not after.get("next"), "nothing next", after.get("next"))
     runs.run_to_end(interrupted, "interrupter", "question again")
     asking = given.state(interrupted)
+    if not asking.get("next"):
+        _require_another_question(given, given_runs)
     assert_that(bool(asking.get("next")), "a node that waits for its own answer", asking)
+
+
+def _require_another_question(given: ThreadsApi, given_runs: Runs) -> None:
+    """Raise `Blocked` if a thread whose question was answered once is never asked again."""
+    thread = _waiting(given, given_runs)
+    given_runs.resume(thread, "interrupter", "the only answer")
+    given_runs.run_to_end(thread, "interrupter", "question again")
+    if not given.state(thread).get("next"):
+        raise Blocked("a thread that was answered does not ask again", by="INTERRUPT-02")
 
 
 def _answer_resumes_again(given: ThreadsApi, given_runs: Runs, thread: Thread) -> bool:
