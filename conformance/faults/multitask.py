@@ -321,3 +321,6 @@ fault("reject-takes-a-thread-with-a-node-next-for-busy", breaks="MULTITASK-16")(
 fault("reject-takes-a-thread-in-error-for-busy", breaks="MULTITASK-16")(
     _rejecting_where(lambda thread: thread.status == "error")
 )
+fault("reject-takes-a-thread-that-was-run-to-its-end-for-busy", breaks="MULTITASK-16")(
+    _rejecting_where(lambda thread: thread.status == "idle" and bool(thread.runs))
+)

@@ -279,10 +279,11 @@ def test_reject_accepts_a_run_after_a_failure_and_beside_a_question(
 ) -> None:
     thread = given.empty()
     given_runs.run_to_end(thread, "failing")
-    answering = {"command": {"resume": "yes"}}
+    # In turn after a failure, beside a question, and after a run that came to its end.
     for body in (
         given_runs.body("interrupter"),
-        given_runs.without_input("interrupter", **answering),
+        given_runs.without_input("interrupter", command={"resume": "yes"}),
+        given_runs.body("slow", seconds=0),
     ):
         given.get_settled(thread)
         answer = client.run_wait(id_of(thread), {**body, "multitask_strategy": "reject"})

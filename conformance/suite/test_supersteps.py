@@ -72,7 +72,7 @@ def test_a_null_beside_what_is_updated_means_nothing(
     nulls = [{"updates": [{null: None, **each} for each in step["updates"]]} for step in plain]
     wanted = given.state(given.prepopulated(plain))
     require_some(items_of_followed_list(wanted, graph), "the state holds nothing that was appended")
-    shown = given.state(threads.prepopulated(nulls))
+    shown = threads.state(threads.prepopulated(nulls))
     # How a state shows a message is judged by others.
     shown_as, wanted_as = (
         [len(items_of_followed_list(state, graph)), state.get("next")] for state in (shown, wanted)
