@@ -200,12 +200,28 @@ fault("metadata-zero-is-no-filter-of-a-history", breaks=["HISTORY-FILTER-02"])(
 # before in a forked history
 
 
-@fault("before-gives-states-of-lower-steps", breaks=["HISTORY-FILTER-08"])
+@fault("before-gives-states-of-lower-steps", breaks=["HISTORY-FILTER-08", "HISTORY-FILTER-09"])
 def before_gives_states_of_lower_steps(broken: FaultyDeployment) -> None:
     @broken.override(States.made_before)
     def made_before(right: Any, checkpoints: Any, bound: Any) -> Any:
         earlier = right(checkpoints, bound)
         return earlier if bound is None else [each for each in earlier if each.step < bound.step]
+
+
+@fault("before-by-post-gives-ancestors-alone", breaks=["HISTORY-FILTER-09"])
+def before_by_post_gives_ancestors(broken: FaultyDeployment) -> None:
+    @broken.wire.answers(*POST, when=lambda request: _continues(request) and not _filters(request))
+    def ancestors(request: WireRequest, page: Page) -> Json:
+        thread = stored_thread(broken, request.thread_id)
+        known = {each.checkpoint_id: each for each in thread.checkpoints} if thread else {}
+        here = known.get(str(before_of(request)))
+        if thread is None or here is None:
+            return page
+        found = []
+        while (parent := known.get(str(here.parent_id))) is not None:
+            found.append(broken.store.views.state_view(thread, parent))
+            here = parent
+        return found[: limit_of(request)]
 
 
 # before, together with something else

@@ -1,5 +1,6 @@
 """Filtering the history."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ from conformance.deployment.client import ThreadsClient
 
 STATES = 12
 FORKED = 6
+#: Returns the checkpoint ids of a history, read in pages of a size.
+ReadInPages = Callable[[ThreadsApi, Thread, int], list[str]]
 
 
 @requires("HISTORY-FILTER-01")
@@ -128,17 +131,31 @@ def test_pages_are_complete(given: ThreadsApi, threads: ThreadsApi, size: int) -
 
 @requires("HISTORY-FILTER-08")
 def test_pages_of_a_forked_history_are_complete(given: ThreadsApi, threads: ThreadsApi) -> None:
+    _assert_complete_pages_with_a_fork(given, threads, _read_in_pages, by="HISTORY-FILTER-04")
+
+
+@requires("HISTORY-FILTER-09")
+def test_pages_by_post_of_a_forked_history_are_complete(
+    given: ThreadsApi, threads: ThreadsApi
+) -> None:
+    _assert_complete_pages_with_a_fork(given, threads, _post_in_pages, by="HISTORY-FILTER-01")
+
+
+def _assert_complete_pages_with_a_fork(
+    given: ThreadsApi, threads: ThreadsApi, read: ReadInPages, by: str
+) -> None:
+    """Assert that `read` finds each state; `Blocked` by `by` if it does not without a fork either.
+
+    Pages hold one state: the second is asked for before the fork, whose branch is the shorter one.
+    """
     made = _forked(given)
     whole = given.history(made, FORKED).checkpoint_ids()
-    # Pages of one state: the second is asked for before the fork, whose branch is the shorter one.
     try:
-        assert_equal(_read_in_pages(threads, made, 1), whole, "the checkpoints of all pages")
+        assert_equal(read(threads, made, 1), whole, "the checkpoints of all pages")
     except PromiseBroken:
         plain = given.long(FORKED)
-        if _read_in_pages(given, plain, 1) != given.history(plain, FORKED).checkpoint_ids():
-            raise Blocked(
-                "pages of a history without a fork are not complete", by="HISTORY-FILTER-04"
-            ) from None
+        if read(given, plain, 1) != given.history(plain, FORKED).checkpoint_ids():
+            raise Blocked("pages of a history without a fork are not complete", by=by) from None
         raise
 
 
@@ -221,6 +238,17 @@ def _read_in_pages(threads: ThreadsApi, thread: Thread, size: int) -> list[str]:
     while page and len(paged) <= STATES:
         paged += _checkpoint_ids(page)
         page = threads.page(thread, limit=size, before=checkpoint_id_of(page[-1]))
+    return paged
+
+
+def _post_in_pages(threads: ThreadsApi, thread: Thread, size: int) -> list[str]:
+    """Return the checkpoint ids of a history that is read by POST in pages of this size."""
+    paged: list[str] = []
+    page = threads.post_page(thread, limit=size)
+    while page and len(paged) <= STATES:
+        paged += _checkpoint_ids(page)
+        before = {"checkpoint_id": checkpoint_id_of(page[-1]), "checkpoint_ns": ""}
+        page = threads.post_page(thread, limit=size, before=before)
     return paged
 
 
