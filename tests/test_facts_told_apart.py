@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from conformance.deployment.settings import Settings
 from conformance.faults.kit.http_changes import refusing
 from conformance.faults.registry import Apply, FaultyDeployment, all_faults, faulty_deployment
 from conformance.freedoms.registry import all_freedoms
+from conformance.model.graphs import INTERRUPTER, START, Graph
 from conformance.reference.wire import Json, WireRequest
 from conformance.runner.session import run_suite
 from tests.conftest import served
@@ -77,3 +79,28 @@ def test_lists_by_status_are_not_judged_where_two_runs_are_under_way(
 ) -> None:
     found = reasons(settings_for, "RUN-CONTROL-25", runs_two_at_once)
     assert found == {Verdict.BLOCKED: "two runs of one thread are under way"}
+
+
+class AsksOnce(Graph):
+    """The interrupter, whose entry leads to its end where a message says that it was answered."""
+
+    def applied(self, values: dict[str, Any], update: Any, new_id: Any) -> dict[str, Any]:
+        made = super().applied(values, update, new_id)
+        object.__setattr__(self, "was_answered", "You answered" in str(made.get("messages")))
+        return made
+
+    def after(self, name: str) -> tuple[str, ...]:
+        ends = name == START and getattr(self, "was_answered", False)
+        return () if ends else super().after(name)
+
+
+def asks_once(broken: FaultyDeployment) -> None:
+    graph = AsksOnce(INTERRUPTER.graph_id, INTERRUPTER.channels, INTERRUPTER.nodes)
+    broken.store.assistants.graphs[graph.graph_id] = graph
+
+
+def test_a_late_answer_is_not_blamed_where_a_second_question_is_never_asked(
+    settings_for: Callable[..., Settings],
+) -> None:
+    found = reasons(settings_for, "INTERRUPT-32", asks_once)
+    assert found == {Verdict.BLOCKED: "a thread that was answered does not ask again"}

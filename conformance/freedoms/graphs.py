@@ -287,30 +287,6 @@ def interrupter_records_an_answer_in_two_messages(altered: Altered) -> None:
     _offers(altered, replace(INTERRUPTER, nodes={**INTERRUPTER.nodes, "ask": ask}))
 
 
-class _AsksOnce(Graph):
-    """The interrupter, whose entry leads to its end where a message says that it was answered."""
-
-    def applied(self, values: dict[str, Any], update: Any, new_id: Any) -> dict[str, Any]:
-        made = super().applied(values, update, new_id)
-        object.__setattr__(self, "was_answered", "You answered" in str(made.get("messages")))
-        return made
-
-    def after(self, name: str) -> tuple[str, ...]:
-        ends = name == START and getattr(self, "was_answered", False)
-        return () if ends else super().after(name)
-
-
-@freedom(
-    "interrupter-asks-once-in-a-thread",
-    allowed_by=f"{_INTERRUPTER} whether it asks again in a thread where it was answered is the "
-    "application's.",
-    may_block="INTERRUPT-32",
-    profile="full",
-)
-def interrupter_asks_once_in_a_thread(altered: Altered) -> None:
-    _offers(altered, _AsksOnce("interrupter", INTERRUPTER.channels, INTERRUPTER.nodes))
-
-
 def _counting(node: Node) -> Node:
     def run(values: dict[str, Any]) -> dict[str, Any]:
         (message,) = node.run(values)["messages"]
