@@ -27,6 +27,7 @@ from conformance.model.store import ThreadStore
 from conformance.reference.app import create_app
 from conformance.reference.process import ReferenceProcess
 from conformance.reference.server import HOST, open_listener
+from conformance.report.run.folders import SELECTION_DIR, WHOLE_DIR, newest_report
 from conformance.runner.settings import new_settings
 
 CHECKOUT = Path(conformance.__file__).parents[1]
@@ -204,6 +205,13 @@ def command(
         capture_output=True,
         text=True,
     )
+
+
+def written_report(directory: Path) -> Path:
+    """Return the report that `run` wrote last in a folder."""
+    found = newest_report(directory / each for each in (WHOLE_DIR, SELECTION_DIR))
+    assert found is not None, f"no report in {directory}"
+    return found
 
 
 def as_json(value: Any, status: int = 200) -> Reply:

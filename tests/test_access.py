@@ -40,7 +40,7 @@ from conformance.runner.cleanup import clean_up
 from conformance.runner.session import run_suite
 from conformance.selftest import fault_matrix
 from conformance.selftest.fault_row import Outcome
-from tests.conftest import command, served
+from tests.conftest import command, served, written_report
 from tests.test_plugin import plain_pytest
 from tests.test_selftest import Queue
 
@@ -319,7 +319,7 @@ def test_no_credential_comes_out(tmp_path: Path, settings_for: MakeSettings) -> 
             *("--api-key", OURS, "--effort", "quick"),
             THREADS_CONFORMANCE_OTHER_API_KEY=THEIRS,
         )
-    latest = tmp_path / "reports" / "latest"
+    latest = written_report(tmp_path).parent
     report = load_report(latest / "report.json")
     assert {each.verdict for each in report.checks} <= {Verdict.PASS, Verdict.FAIL}
     settings = settings_for(url, **DOORS)

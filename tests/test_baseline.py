@@ -31,7 +31,7 @@ from conformance.report.baseline.judgement import (
     new_entries,
 )
 from conformance.report.record import CheckResult, Report, load_report
-from tests.conftest import command
+from tests.conftest import command, written_report
 from tests.report_examples import REQUIREMENTS, check, failure, report_of
 
 TODAY = date(2026, 11, 21)
@@ -394,9 +394,7 @@ def test_a_baseline_from_its_start_to_its_end(tmp_path: Path) -> None:
     status, said = run("copy-adds-a-state-of-its-own", "--baseline", "baseline.toml")
     assert (status, "no reason is given" in said) == (0, True)
     accepted = {
-        each.id
-        for each in load_report(tmp_path / "reports" / "latest" / "report.json").requirements
-        if each.baselined
+        each.id for each in load_report(written_report(tmp_path)).requirements if each.baselined
     }
     assert accepted == {"COPY-03"}
 

@@ -34,7 +34,7 @@ from conformance.report.record import Report, load_report
 from conformance.report.run.grouping import undecided_groups
 from conformance.runner.session import run_suite
 from conformance.runner.settings import client_names
-from tests.conftest import Reply, answering, as_json, command, served, threads_of
+from tests.conftest import Reply, answering, as_json, command, served, threads_of, written_report
 from tests.test_own_graph import CONFIGURATION, NOTEBOOK
 
 MakeSettings = Callable[..., Settings]
@@ -72,7 +72,7 @@ def test_all_flows_by_all_clients_on_the_reference(tmp_path: Path) -> None:
         ended = command(tmp_path, "run", "--url", url, *ALL, "-n", "2", "--disposable")
         assert threads_of(url) == {}
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    report = load_report(tmp_path / "reports" / "latest" / "report.json")
+    report = load_report(written_report(tmp_path))
     assert judged(report) == dict.fromkeys(IDS, Verdict.PASS)
     for check in report.checks:
         assert check.id.endswith(f"[{check.client}]"), check.id
@@ -82,7 +82,7 @@ def test_all_flows_by_all_clients_on_the_reference(tmp_path: Path) -> None:
     ]
     assert by_client[0] == by_client[1] == by_client[2]
     assert report.cleanup.created == report.cleanup.removed > 0
-    agents = json.dumps((tmp_path / "reports" / "latest" / "exchanges.har").read_text())
+    agents = json.dumps((written_report(tmp_path).with_name("exchanges.har")).read_text())
     for agent in ("curl/", "node", "langgraph"):
         assert agent in agents, agent
 
@@ -128,7 +128,7 @@ class _Guarded:
 def test_only_the_clients_asked_for_are_judged(tmp_path: Path, reference: str) -> None:
     ended = command(tmp_path, "run", "--url", reference, "--client", "curl", "--disposable")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    report = load_report(tmp_path / "reports" / "latest" / "report.json")
+    report = load_report(written_report(tmp_path))
     assert judged(report) == dict.fromkeys(IDS, Verdict.PASS)
     assert {check.client for check in report.checks} == {"curl"}
     assert report.run.partial

@@ -37,6 +37,7 @@ from tests.conftest import (
     environment_of,
     served,
     threads_of,
+    written_report,
 )
 
 pytestmark = pytest.mark.slow
@@ -56,7 +57,7 @@ def deployment() -> Iterator[str]:
 
 
 def report_in(directory: Path) -> Report:
-    return load_report(directory / "reports" / "latest" / "report.json")
+    return load_report(written_report(directory))
 
 
 def until(holds: Callable[[], bool]) -> None:

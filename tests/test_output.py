@@ -17,6 +17,7 @@ from conformance.report.run.terminal import TerminalView
 from conformance.safe_text import harmless, without_commands
 from tests.conftest import CHECKOUT, command
 from tests.echoing import INSTRUCTIONS
+from tests.report_examples import REQUIREMENTS, check, failure, report_of
 
 ORDER = re.compile(r"^(?:\s|\x1b\[[0-9;]*m)*::|##\w*\[", re.MULTILINE)
 
@@ -84,10 +85,13 @@ def test_orders_become_harmless_before_they_are_stored() -> None:
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028]", shown)
 
 
-def test_markup_of_a_server_is_not_obeyed() -> None:
+@pytest.mark.parametrize("verbose", [False, True])
+def test_markup_of_a_server_is_not_obeyed(verbose: bool) -> None:
     file = io.StringIO()
-    view = TerminalView(Console(file=file, force_terminal=True, width=200, highlight=False))
-    view._print_labelled("actual", "[red]owned[/red] [link=http://owned]owned[/link]")
+    console = Console(file=file, force_terminal=True, width=200, highlight=False)
+    said = failure("it differs", diff=(), actual="[red]owned[/red] [link=http://owned]owned[/link]")
+    report = report_of([check("test_a", "COPY-03", "fail", failure=said)])
+    TerminalView(console, verbose=verbose).finish(report, REQUIREMENTS, [])
     assert "[red]owned[/red] [link=http://owned]owned[/link]" in file.getvalue()
 
 

@@ -19,7 +19,7 @@ from conformance.model.graphs import AGENT, MESSAGES, START, Channel, Graph, Nod
 from conformance.model.ids_and_times import JsonObject
 from conformance.model.messages import add_messages
 from conformance.model.store import ThreadStore
-from tests.conftest import served
+from tests.conftest import served, written_report
 
 pytestmark = pytest.mark.slow
 
@@ -103,8 +103,7 @@ def run(url: str, folder: Path, *arguments: str) -> tuple[int, dict[str, Any], s
         text=True,
         check=False,
     )
-    report = folder / "reports" / "latest" / "report.json"
-    assert report.exists(), ended.stdout + ended.stderr
+    report = written_report(folder)
     return ended.returncode, json.loads(report.read_text()), ended.stdout
 
 

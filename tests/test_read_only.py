@@ -27,7 +27,7 @@ from conformance.model.store import ThreadStore
 from conformance.reference.app import new_store
 from conformance.report.record import Report, load_report
 from conformance.runner.session import collect_checks, run_suite
-from tests.conftest import answering, as_json, command, served, threads_of
+from tests.conftest import answering, as_json, command, served, threads_of, written_report
 from tests.store_variants import store_of
 
 pytestmark = pytest.mark.slow
@@ -97,7 +97,7 @@ def listened(around: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> Iterator
 
 
 def report_in(directory: Path) -> Report:
-    return load_report(directory / "reports" / "latest" / "report.json")
+    return load_report(written_report(directory))
 
 
 def read_only(url: str, directory: Path, *arguments: str) -> Any:
@@ -267,7 +267,7 @@ def test_no_content_and_no_id_is_told_by_a_run_that_fails(
         theirs = ids_in(url, made)
         options = ("--profile", "full", "--visible-within", "0", *capabilities)
         ended = read_only(url, tmp_path, *options)
-        report = tmp_path / "reports" / "latest" / "report.json"
+        report = written_report(tmp_path)
         failed = [each.id for each in report_in(tmp_path).checks if each.failure]
         explained = [command(tmp_path, "explain", str(report), each) for each in failed[:1]]
     assert ended.returncode == 1, ended.stdout + ended.stderr

@@ -24,7 +24,15 @@ from conformance.reference.process import ReferenceProcess
 from conformance.report.record import Report, load_report
 from conformance.report.run.grouping import failure_groups
 from conformance.runner.session import run_suite
-from tests.conftest import Reply, answering, arguments_of, as_json, command, environment_of
+from tests.conftest import (
+    Reply,
+    answering,
+    arguments_of,
+    as_json,
+    command,
+    environment_of,
+    written_report,
+)
 from tests.launching import assert_gone, starts, wait_until, write_launcher
 
 MakeSettings = Callable[..., Settings]
@@ -109,7 +117,7 @@ def test_the_embedded_reference_keeps_all(way: str, tmp_path: Path) -> None:
     ended = command(tmp_path, "run", "--restart", way, "--requirement", "DURABLE-0*", "--effort",
                     "quick")  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    report = load_report(tmp_path / "reports" / "latest" / "report.json")
+    report = load_report(written_report(tmp_path))
     assert set(verdicts(report).values()) == {Verdict.PASS}
     assert report.cleanup.created == report.cleanup.removed > 0
     assert all("restarted in" in each.reason for each in report.checks)
@@ -129,7 +137,7 @@ def test_a_launched_server_is_restarted_on_its_port_and_in_its_folder(
         *(f"--requirement={each}" for each in FEW), XDG_CACHE_HOME=str(tmp_path / "cache"),
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    report = load_report(tmp_path / "reports" / "latest" / "report.json")
+    report = load_report(written_report(tmp_path))
     assert verdicts(report) == dict.fromkeys(FEW, Verdict.PASS)
     # Neither processes nor the folder of the server are left.
     with pytest.raises(httpx.ConnectError):
@@ -329,7 +337,7 @@ def test_a_command_is_run_as_often_as_there_are_restarts(
             *(f"--requirement={each}" for each in FEW),
         )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    report = load_report(tmp_path / "reports" / "latest" / "report.json")
+    report = load_report(written_report(tmp_path))
     assert verdicts(report) == dict.fromkeys(FEW, Verdict.PASS)
     assert restarted == ["/a-path"] * len(report.checks)
     assert report.cleanup.created == report.cleanup.removed > 0

@@ -21,7 +21,7 @@ from conformance.reference.process import ReferenceProcess
 from conformance.reference.server import HOST
 from conformance.report.record import CheckResult, Report, load_report
 from conformance.runner.session import collect_checks, run_suite
-from tests.conftest import answering, command, served
+from tests.conftest import answering, command, served, written_report
 from tests.store_variants import store_of
 
 pytestmark = pytest.mark.slow
@@ -151,7 +151,7 @@ def test_a_forgetful_copy_is_noticed(tmp_path: Path) -> None:
         ended = command(tmp_path, "run", "--url", url, "--effort", "quick", "--capability", "copy")
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "NON-CONFORMANT" in ended.stdout.upper().replace("_", "-")
-    report = load_report(tmp_path / "reports" / "latest" / "report.json")
+    report = load_report(written_report(tmp_path))
     verdicts = {each.id: each.verdict for each in report.requirements}
     for requirement in ("COPY-03", "COPY-04", "COPY-05", "COPY-06", "COPY-07"):
         assert verdicts[requirement] is Verdict.FAIL, requirement
@@ -268,7 +268,7 @@ def test_a_graph_that_is_missing_blocks_what_needs_it(tmp_path: Path, reference:
         *("-k", f"{WITH_GRAPH} or test_the_id_is_a_uuid"),
     )
     assert ended.returncode == 3, ended.stdout + ended.stderr
-    report = load_report(tmp_path / "reports" / "latest" / "report.json")
+    report = load_report(written_report(tmp_path))
     verdicts = {each.id.partition("::")[2]: each for each in report.checks}
     assert verdicts["test_the_id_is_a_uuid"].verdict is Verdict.PASS
     assert verdicts[WITH_GRAPH].verdict is Verdict.BLOCKED
@@ -296,7 +296,7 @@ def test_a_hostile_folder_changes_nothing(workers: str, reference: str, tmp_path
         PYTEST_PLUGINS="hostile",
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    report = load_report(tmp_path / "reports" / "latest" / "report.json")
+    report = load_report(written_report(tmp_path))
     assert [each.id for each in report.checks] == [f"test_copy.py::{ONE_CHECK}"]
 
 

@@ -333,7 +333,7 @@ def test_differences_change_no_verdict(tmp_path: Path, reference: str) -> None:
         )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "1 undeclared status" in ended.stdout
-    written = (tmp_path / "reports" / "latest" / "schema-comparison.md").read_text()
+    written = (tmp_path / "reports" / "selection" / "schema-comparison.md").read_text()
     assert "declared `201, 4XX`, found `200`" in written
 
 

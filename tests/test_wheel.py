@@ -69,6 +69,6 @@ def test_commands_work_outside_the_checkout(unpacked: Path, tmp_path: Path) -> N
 def test_a_run_works_outside_the_checkout(unpacked: Path, tmp_path: Path) -> None:
     ended = run(unpacked, tmp_path, "run", "--capability", "create", "--effort", "quick")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    report = json.loads((tmp_path / "reports" / "latest" / "report.json").read_text())
+    report = json.loads((tmp_path / "reports" / "selection" / "report.json").read_text())
     assert report["verdict"] == "conformant"
     assert report["totals"]["MUST"]["pass"] > 0

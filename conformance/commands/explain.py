@@ -16,6 +16,7 @@ from conformance.contract.verdicts import Verdict
 from conformance.json_text import parse_json
 from conformance.report.plain_text import counted, listed, printable
 from conformance.report.record import CheckResult, Report, ReportError, load_report
+from conformance.report.run.folders import SELECTION_DIR, WHOLE_DIR, newest_report
 from conformance.report.run.wording import (
     WORDS,
     Promise,
@@ -32,8 +33,14 @@ class ExplainError(click.ClickException):
 
 
 @click.command("explain")
-@click.argument("report", type=click.Path(path_type=Path))
-@click.argument("check")
+@click.argument("words", nargs=-1, metavar="[REPORT] CHECK")
+@click.option(
+    "--report-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the report is, if REPORT is left out; by default the newest of reports/latest and "
+    "reports/selection.",
+)
 @click.option(
     "--format",
     "output_format",
@@ -42,13 +49,20 @@ class ExplainError(click.ClickException):
     show_default=True,
     help="Output format.",
 )
-def explain_command(report: Path, check: str, output_format: str) -> None:
+def explain_command(
+    words: tuple[str, ...],
+    report_dir: Path | None,
+    output_format: str,
+) -> None:
     """Explain a failure: the promise, the difference, the exchanges, a curl command.
 
-    REPORT is a report.json (or report.json.gz) or the folder that holds it. CHECK is the id
-    of a check, a part of it that no other check has, or the id of a requirement (then each of its
-    checks that did not pass is explained).
+    REPORT is a report.json (or report.json.gz) or the folder that holds it; without it the newest
+    report is taken. CHECK is the id of a check, a part of it that no other check has, or the id of
+    a requirement (then each of its checks that did not pass is explained).
+
+    Exit status: 0 explained, 2 wrong usage: no such report or check.
     """
+    report, check = _report_and_check(words, report_dir)
     try:
         read = load_report(report)
     except ReportError as unreadable:
@@ -62,6 +76,29 @@ def explain_command(report: Path, check: str, output_format: str) -> None:
         click.echo(_nothing_to_explain(read, check))
     for number, each in enumerate(chosen):
         click.echo(("\n" if number else "") + explanation(each, read, requirements))
+
+
+def _report_and_check(words: tuple[str, ...], report_dir: Path | None) -> tuple[Path, str]:
+    """Return the report to read and the check to explain; say which report was taken."""
+    if len(words) == 2:
+        return Path(words[0]), words[1]
+    if len(words) != 1:
+        raise click.UsageError("name a check or a requirement, after the report if you name one")
+    (check,) = words
+    if Path(check).exists():
+        raise click.UsageError(
+            f"{check} is a report: name a check or a requirement of it as well, such as COPY-03"
+        )
+    folders = (WHOLE_DIR, SELECTION_DIR) if report_dir is None else (report_dir,)
+    newest = newest_report(folders)
+    if newest is None:
+        looked = " or ".join(map(str, folders))
+        raise ExplainError(
+            f"no report in {looked}: run `threads-conformance run` first, or name one, as in "
+            f"`threads-conformance explain REPORT {check}`"
+        )
+    click.echo(f"Of {newest}:", err=True)
+    return newest, check
 
 
 def find_checks(report: Report, wanted: str) -> tuple[CheckResult, ...]:

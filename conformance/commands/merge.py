@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from conformance.commands.options import report_dir_option
+from conformance.commands.options import report_dir_option, verbose_option
 from conformance.commands.report_reading import UnusableError, read_report
 from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.contract.catalogue import load_catalogue
@@ -26,10 +26,12 @@ _HAR = "exchanges.har"
 @click.command("merge")
 @click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
 @report_dir_option
+@verbose_option
 @baseline_options
 def merge_command(
     reports: tuple[Path, ...],
     report_dir: Path,
+    verbose: bool,
     baseline: Path | None,
     strict_baseline: bool,
     write_baseline: Path | None,
@@ -55,7 +57,8 @@ def merge_command(
         files = write_all(merged, catalogue.requirements, har, report_dir)
     except ReportError as unusable:
         raise UnusableError(str(unusable)) from unusable
-    TerminalView().finish(merged, catalogue.requirements, files)
+    notes = baselining.lines(judgement)
+    TerminalView(verbose=verbose).finish(merged, catalogue.requirements, files, notes=notes)
     sys.exit(baselining.finish(judgement, exit_status(merged.verdict)))
 
 

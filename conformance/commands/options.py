@@ -26,6 +26,7 @@ from conformance.deployment.settings import (
     other_graphs,
 )
 from conformance.deployment.wire.http import MAX_BODY_MIB
+from conformance.report.run.folders import WHOLE_DIR
 
 _CLOSEST_FIRST = (
     ParameterSource.COMMANDLINE,
@@ -187,9 +188,16 @@ def _seconds_option(
 report_dir_option = click.option(
     "--report-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports/latest"),
+    default=WHOLE_DIR,
     show_default=True,
     help="Where report.json, junit.xml, report.md, report.html and exchanges.har go.",
+)
+
+verbose_option = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Tell every failure with its evidence, and how much of each capability is kept.",
 )
 
 disposable_option = click.option(

@@ -30,6 +30,7 @@ from conformance.commands.options import (
     run_timeout_option,
     timeout_option,
     trust_options,
+    verbose_option,
     visible_within_option,
 )
 from conformance.commands.read_only import check_read_only, read_only_options, with_threads_to_visit
@@ -39,6 +40,7 @@ from conformance.commands.restart_options import (
     restart_options,
     restarter_of,
 )
+from conformance.commands.run_again import run_again
 from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.commands.run_schema_comparison import compare_schemas
 from conformance.commands.server_options import launcher_option, open_target, server_option
@@ -53,10 +55,12 @@ from conformance.deployment.restart import Restarter
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
 from conformance.report.record import ReportError
+from conformance.report.run.folders import SELECTION_DIR
 from conformance.report.run.terminal import TerminalView, uncaptured_console
-from conformance.report.run.write import write_all
+from conformance.report.run.write import report_json, write_all
 from conformance.report.schema.terminal import comparison_line
 from conformance.report.score import exit_status
+from conformance.runner.check_durations import expected_s
 from conformance.runner.operation_timings import all_exchanges
 from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import SettingsOptions, client_names, new_settings
@@ -84,12 +88,8 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
 
 
 @click.command("run")
-@click.option(
-    "--url",
-    metavar="URL",
-    help="URL of the deployment to check; without --url or --server, the embedded reference is "
-    "started and checked.",
-)
+@click.argument("address", metavar="[URL]", required=False)
+@click.option("--url", metavar="URL", help="The same as the argument URL.")
 @server_option
 @launcher_option
 @click.option(
@@ -168,6 +168,15 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
 )
 @report_dir_option
 @click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: report.json on standard output, and all else on standard error.",
+)
+@verbose_option
+@click.option(
     "--schema-url",
     metavar="[URL]",
     is_flag=False,
@@ -197,6 +206,7 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
 def run_command(
     context: click.Context,
     /,
+    address: str | None,
     url: str | None,
     server: str | None,
     launcher_files: tuple[Path, ...],
@@ -205,6 +215,8 @@ def run_command(
     workers: str,
     keyword: str,
     report_dir: Path,
+    output_format: str,
+    verbose: bool,
     schema_url: str | None,
     keep: bool,
     restart_command: tuple[str, ...],
@@ -215,12 +227,15 @@ def run_command(
 ) -> None:
     """Check a deployment and say whether it keeps its promises.
 
-    --url names one that runs, --server one to install and start; without either the
-    embedded reference deployment is started and checked.
+    URL names one that runs, --server one to install and start; without either the
+    embedded reference deployment is started and checked. The report of a selection
+    (-k, --requirement, --capability, --shard) goes to reports/selection, so that it does
+    not replace that of a whole run, unless --report-dir says where.
 
     Exit status: 0 conformant, or the baseline accepts every deviation, 1 non-conformant,
     2 wrong usage, 3 incomplete or not reachable, 4 a defect of this suite.
     """
+    url = _one_url(context, address, url)
     check_read_only(url, context.params)
     check_restart_options(url, context.params)
     check_load_options(context.params)
@@ -230,6 +245,9 @@ def run_command(
             "run the checks of restarts by themselves, with --capability durability"
         )
     _check_keyword(keyword)
+    selects = keyword or options["requirements"] or options["capabilities"] or options["shard"]
+    if selects and context.get_parameter_source("report_dir") is ParameterSource.DEFAULT:
+        report_dir = SELECTION_DIR
     _check_writable(report_dir)
     options["requirements"] = find_requirements(load_catalogue(), options["requirements"])
     options["profile"] = _profile_of(context, options["profile"], options["requirements"])
@@ -240,7 +258,9 @@ def run_command(
     baselining = RunBaseline.from_options(baseline, write_baseline, strict=strict_baseline)
     redact = Redactor(headers).text
     with ExitStack() as stack:
-        view = TerminalView(stack.enter_context(uncaptured_console()))
+        as_json = output_format == "json"
+        console = stack.enter_context(uncaptured_console(sys.stderr if as_json else sys.stdout))
+        view = TerminalView(console, verbose=verbose, expected_s=expected_s)
         stack.enter_context(report_defects(report_dir, lambda text: redact(text)))
         defects: tuple[str, ...] = ()
         restarter: Restarter | None = None
@@ -298,9 +318,12 @@ def run_command(
             # The results are still printed.
             click.echo(f"Error: {refused}", err=True)
             files = ()
-        view.finish(report, catalogue, files)
+        notes = baselining.lines(judgement)
         if comparison is not None:
-            click.echo(comparison_line(comparison))
+            notes.append(comparison_line(comparison))
+        view.finish(report, catalogue, files, run_again(context, url), notes)
+        if as_json:
+            click.echo(report_json(report), nl=False)
         if defects:
             raise suite_defect(defects, report_dir, redact)
     status = exit_status(report.verdict)
@@ -310,7 +333,17 @@ def run_command(
     if report.load and report.load.problem:
         click.echo(f"Error: {harmless(redact(report.load.problem))}", err=True)
         status = status or _INCOMPLETE
-    sys.exit(baselining.finish(judgement, status))
+    sys.exit(baselining.finish(judgement, status, err=as_json))
+
+
+def _one_url(context: click.Context, address: str | None, url: str | None) -> str | None:
+    """Return the URL of the argument or of the option; raise a usage error if they differ."""
+    typed = context.get_parameter_source("url") is ParameterSource.COMMANDLINE
+    if address is not None and url is not None and typed and address != url:
+        raise click.UsageError(
+            "two URLs are given, an argument and --url: give one, for they are the same option"
+        )
+    return address if address is not None else url
 
 
 def _interruption_message(url: str | None, read_only: bool) -> str:

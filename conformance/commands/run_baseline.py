@@ -113,26 +113,34 @@ class RunBaseline:
             return None
         return apply_baseline(report, self.entries, self.today, whole=not keyword)
 
-    def finish(self, judgement: Judgement | None, status: int) -> int:
-        """Print the result, write new entries, and return the exit status of the command."""
+    def lines(self, judgement: Judgement | None) -> list[str]:
+        """Return what the baseline accepts, and which of its entries are out of date."""
+        if judgement is None or self.file is None:
+            return []
+        return list(map(printable, _result_lines(judgement, self.entries, write=self.write)))
+
+    def finish(self, judgement: Judgement | None, status: int, *, err: bool = False) -> int:
+        """Write new entries, and return the exit status of the command.
+
+        What is to be said is printed, with `err` on standard error.
+        """
         if judgement is None or self.file is None:
             return status
-        for line in _result_lines(judgement, self.entries, write=self.write):
-            click.echo(printable(line))
         if self.write:
-            self._add_new_entries(self.file, judgement)
+            self._add_new_entries(self.file, judgement, err=err)
         if self.strict and judgement.outdated and status == 0:
             click.echo(
                 "The baseline is out of date: change the entries listed above. "
-                "Exit status 1 because of --strict-baseline."
+                "Exit status 1 because of --strict-baseline.",
+                err=err,
             )
             return 1
         return status
 
-    def _add_new_entries(self, file: Path, judgement: Judgement) -> None:
+    def _add_new_entries(self, file: Path, judgement: Judgement, *, err: bool) -> None:
         added = new_entries(judgement, self.entries, self.today)
         if self.entries and not added:
-            click.echo(f"{file} is unchanged: no entry is missing.")
+            click.echo(f"{file} is unchanged: no entry is missing.", err=err)
             return
         try:
             add_entries(file, added, judgement)
@@ -142,7 +150,8 @@ class RunBaseline:
         kept = f", {_entry_count(len(self.entries))} kept" if self.entries else ""
         click.echo(
             f"{file}: {_entry_count(len(added))} added{kept}. "
-            f"Write the reasons, then run with --baseline {file}."
+            f"Write the reasons, then run with --baseline {file}.",
+            err=err,
         )
 
 

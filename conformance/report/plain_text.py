@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conformance.safe_text import printable
 
-__all__ = ["counted", "cut", "listed", "one_line", "printable"]
+__all__ = ["counted", "cut", "displayable", "listed", "one_line", "printable"]
 
 
 def one_line(text: str) -> str:
@@ -28,3 +28,8 @@ def listed(items: tuple[str, ...] | list[str], limit: int) -> str:
     """Join at most `limit` of `items` by commas, and say how many more there are."""
     shown = ", ".join(items[:limit])
     return f"{shown} and {len(items) - limit} more" if len(items) > limit else shown
+
+
+def displayable(value: str, encoding: str) -> str:
+    """Return `value` with what a terminal of this encoding cannot show escaped."""
+    return printable(value).encode(encoding, "backslashreplace").decode(encoding)

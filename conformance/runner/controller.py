@@ -13,6 +13,7 @@ from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult
 from conformance.runner.progress_listener import ProgressListener
 from conformance.runner.pytest_names import DATA_KEY
+from conformance.runner.selection import check_id
 from conformance.runner.server_errors import ServerError
 from conformance.runner.transfer import result_in, server_errors_in
 
@@ -23,7 +24,7 @@ class Controller:
     def __init__(
         self,
         settings: Settings,
-        started: Callable[[int], None] | None = None,
+        started: Callable[[Sequence[str]], None] | None = None,
         restarter: Restarter | None = None,
     ) -> None:
         self.settings = settings
@@ -50,14 +51,14 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Report the number of all checks of this run: workers may collect only a part of them."""
-        self._report_count(len(self.planned) or len(ids))
+        """Report all checks of this run: workers may collect only a part of them."""
+        self._report_start(list(self.planned) or ids)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Report the number of checks that this process collected."""
-        self._report_count(len(session.items))
+        """Report the checks that this process collected."""
+        self._report_start(list(map(check_id, session.items)))
 
-    def _report_count(self, checks: int) -> None:
+    def _report_start(self, checks: Sequence[str]) -> None:
         if self._started and checks:
             self._started(checks)
             self._started = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from conformance.report.record import CheckResult, Deployment, RunInfo
@@ -10,8 +11,8 @@ from conformance.report.record import CheckResult, Deployment, RunInfo
 class ProgressListener(Protocol):
     """The receiver of the progress of a run."""
 
-    def start(self, deployment: Deployment, run: RunInfo, total_checks: int) -> None:
-        """Show that a run with this number of checks begins."""
+    def start(self, deployment: Deployment, run: RunInfo, checks: Sequence[str]) -> None:
+        """Show that a run with the checks of these ids begins."""
 
     def check_finished(self, result: CheckResult) -> None:
         """Show the result of a check."""

@@ -95,7 +95,7 @@ def run_suite(
         load_users=settings.load_users,
     )
     controller = Controller(
-        settings, (lambda total: view.start(deployment, run, total)) if view else None, restarter
+        settings, (lambda checks: view.start(deployment, run, checks)) if view else None, restarter
     )
     controller.view = view
     arguments = [*pytest_arguments(keyword), *pytest_args]

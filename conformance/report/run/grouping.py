@@ -91,6 +91,13 @@ def _groups_by_cause(report: Report) -> tuple[FailureGroup, ...]:
     return tuple(sorted(found, key=lambda group: (group.baselined, LEVELS.index(group.level))))
 
 
+def members(group: FailureGroup, report: Report) -> list[str]:
+    """Return the requirements that a group breaks, without MAYs, the highest level first."""
+    levels = {result.id: LEVELS.index(result.level) for result in report.requirements}
+    counted = [each for each in group.requirements if levels.get(each, 0) < len(LEVELS) - 1]
+    return sorted(counted or group.requirements, key=lambda each: (levels.get(each, 0), each))
+
+
 def undecided_groups(report: Report) -> tuple[UndecidedGroup, ...]:
     """Group undecided and unsupported requirements by verdict and reason."""
     checks = {check.id: check for check in report.checks}
