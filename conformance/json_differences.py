@@ -9,6 +9,7 @@ from typing import Any
 from deepdiff import DeepDiff
 from deepdiff.helper import notpresent
 
+from conformance.json_text import as_json
 from conformance.safe_text import excerpt
 
 #: Stands for the missing value where only one side of a comparison has one.
@@ -138,5 +139,4 @@ def json_path(parts: Iterable[Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = "null" if value is None else repr(value)
-    return excerpt(text, _VALUE_WIDTH)
+    return excerpt(as_json(value), _VALUE_WIDTH)

@@ -33,6 +33,11 @@ def allow_memory(size: int) -> None:
     _most_memory = size
 
 
+def as_json(value: Any) -> str:
+    """Return a value as the JSON that people know from requests, never as Python writes it."""
+    return json.dumps(value, ensure_ascii=False, default=repr)
+
+
 def text_of(content: bytes) -> str:
     """Decode UTF-8; raise `JsonTooLargeError` if the text would be too large in memory."""
     if _memory_of(content) <= LARGEST_TEXT:

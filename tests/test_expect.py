@@ -75,8 +75,8 @@ def test_a_difference_is_told_by_its_place_and_the_expected_type_first(
 ) -> None:
     broken = broken_by(lambda: assertion({"a": "1"}, {"a": 1}, "the values"))
     assert broken.kinds == ("$.a number str",)
-    assert broken.diff == ("$.a: expected 1, got '1'",)
-    assert (broken.expected, broken.actual) == ("the values to be {'a': 1}", "{'a': '1'}")
+    assert broken.diff == ('$.a: expected 1, got "1"',)
+    assert (broken.expected, broken.actual) == ('the values to be {"a": 1}', '{"a": "1"}')
 
 
 @pytest.mark.parametrize("assertion", [expect.assert_equal, expect.assert_is])
@@ -131,21 +131,21 @@ WRONG_COPIES = [
     pytest.param(
         history(COPY, state(COPY, 2)),
         ("length",),
-        ("$[1]: missing, expected '1'",),
+        ('$[1]: missing, expected "1"',),
         id="shorter",
     ),
     pytest.param(
         history(COPY, state(COPY, 2), state(COPY, 1, values={"messages": []})),
         ("$[*].values.messages[*] str absent",),
-        ("$[1].values.messages[0]: missing, expected 'hello'",),
+        ('$[1].values.messages[0]: missing, expected "hello"',),
         id="other-values",
     ),
     pytest.param(
         history(COPY, *(state("a-third", step) for step in (2, 1))),
         ("$[*].checkpoint.thread_id str str",),
         (
-            "$[0].checkpoint.thread_id: expected '<this thread>', got 'a-third'",
-            "$[1].checkpoint.thread_id: expected '<this thread>', got 'a-third'",
+            '$[0].checkpoint.thread_id: expected "<this thread>", got "a-third"',
+            '$[1].checkpoint.thread_id: expected "<this thread>", got "a-third"',
         ),
         id="names-a-third-thread",
     ),
@@ -529,7 +529,7 @@ def test_a_time_is_read(text: str, moment: datetime) -> None:
 def test_what_is_no_time_with_an_offset_fails_or_blocks(text: Any) -> None:
     broken = broken_by(lambda: expect.parse_timestamp(text, "the end"))
     assert "the end" in broken.expected
-    assert broken.actual == repr(text)
+    assert broken.actual == json.dumps(text)
     blocked = blocked_by(lambda: expect.timestamp_or_blocked(text, "the end"))
     assert "the end" in str(blocked)
     assert "the end" in str(blocked_by(lambda: expect.in_utc(text, "the end")))

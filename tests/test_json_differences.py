@@ -69,7 +69,7 @@ def test_differences_name_the_smallest_place_first() -> None:
     assert differences(expected, actual) == (
         "$.more: not expected, got 1",
         "$.next: missing, expected []",
-        "$.values.messages[1].content: expected 'b', got 'c'",
+        '$.values.messages[1].content: expected "b", got "c"',
     )
 
 

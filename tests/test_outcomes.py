@@ -40,8 +40,8 @@ def test_a_broken_promise_holds_what_was_expected_and_what_came() -> None:
 def test_of_a_difference_the_places_and_both_values_are_told() -> None:
     broken = SequenceBroken.by_difference({"a": None, "b": 1}, {"a": [], "b": 1}, "the values")
     assert isinstance(broken, SequenceBroken)
-    assert broken.expected == "the values to be {'a': None, 'b': 1}"
-    assert broken.actual == "{'a': [], 'b': 1}"
+    assert broken.expected == 'the values to be {"a": null, "b": 1}'
+    assert broken.actual == '{"a": [], "b": 1}'
     assert broken.diff == ("$.a: expected null, got []",)
     assert broken.kinds == ("$.a None list",)
     assert "null" in PromiseBroken.by_difference(None, 1, "").expected

@@ -335,7 +335,7 @@ def test_plain_pytest_shows_the_promise_that_broke(tmp_path: Path) -> None:
         )
     assert ended.returncode == 1
     assert "MUST" in ended.stdout
-    assert "reproduce: curl" in ended.stdout
+    assert 'curl -sS -X POST "$URL/threads' in ended.stdout
 
 
 @pytest.mark.slow

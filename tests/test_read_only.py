@@ -289,8 +289,12 @@ def test_a_failure_tells_facts_and_how_to_see_it_again(tmp_path: Path) -> None:
         assert check.reason == (
             "thread 1 of 1: does not fit schemas/thread.json: updated_at is missing"
         )
-        assert check.failure.curl == f"curl -sS -X GET '{url}/threads/'\"$THREAD\"''"
-        assert check.failure.exchanges[0]["curl"] == check.failure.curl
+        assert check.failure.curl == (
+            f"URL='{url}'\ncurl -sS -X GET \"$URL\"'/threads/'\"$THREAD\"''"
+        )
+        assert check.failure.exchanges[0]["curl"] == (
+            f"curl -sS -X GET '{url}/threads/'\"$THREAD\"''"
+        )
 
 
 # ---- what is broken fails -----------------------------------------------------------

@@ -21,7 +21,9 @@ from conformance.deployment.record.reproduction import (
     reproduction,
 )
 from conformance.deployment.settings import Settings, documented_supersteps
-from tests.conftest import threads_of
+from conformance.model.threads import Threads
+from tests.conftest import served, threads_of
+from tests.store_variants import store_of
 
 MakeSettings = Callable[..., Settings]
 Story = Callable[[ThreadsClient], Any]
@@ -88,16 +90,12 @@ def test_checkpoints_are_taken_from_the_answers(reference: str, settings_for: Ma
     def forked(client: ThreadsClient) -> None:
         thread = prepopulated(client)
         states = client.history(thread).body
-        for state in states[:2]:
-            client.state_at_checkpoint(thread, state["checkpoint_id"])
+        client.state_at_checkpoint(thread, states[1]["checkpoint_id"])
 
-    *_, newest, before = (
-        json.loads(line)
-        for line in run(commands_of(forked, settings_for(reference, disposable=True)))
-        if line
-    )
-    assert newest["parent_checkpoint_id"] == before["checkpoint_id"]
-    assert newest["next"] == []
+    commands = commands_of(forked, settings_for(reference, disposable=True))
+    assert re.search(r"^CHECKPOINT_1=", commands, re.MULTILINE)
+    (before,) = (json.loads(line) for line in run(commands) if line)
+    assert before["next"] == ["call_model"]
 
 
 def test_a_story_numbers_every_request(reference: str, settings_for: MakeSettings) -> None:
@@ -149,17 +147,54 @@ def test_a_query_and_a_path_are_sent_as_they_were(
     settings = settings_for(reference, disposable=True)
     with connect(settings) as connection, connection.recorder.check("check") as exchanges:
         numbered_commands(connection.client)
-        commands = reproduction(exchanges)
-    answers = [line for line in run(commands) if line]
-    assert answers[0] == exchanges[0].response_body
-    assert answers[2] == exchanges[2].response_body
+    for each in (exchanges[0], exchanges[2]):
+        for base in ("", reference):
+            *_, answer = run(reproduction([each], base))
+            assert answer == each.response_body
 
 
 def test_secrets_are_not_in_the_commands(reference: str, settings_for: MakeSettings) -> None:
     settings = settings_for(reference, headers=(("x-api-key", "swordfish"),))
     commands = commands_of(lambda client: client.info(), settings)
     assert "swordfish" not in commands
-    assert "x-api-key: [redacted]" in commands
+    assert commands.splitlines()[0] == (
+        ': "${TOKEN:?set it to the secret of the header x-api-key}"'
+    )
+    assert "-H 'x-api-key: '\"$TOKEN\"" in commands
+
+
+def test_a_secret_that_is_not_set_is_told_before_anything_is_sent(reference: str) -> None:
+    given = exchange(1, request_headers=(("authorization", "Bearer [redacted]"),))
+    commands = reproduction([given])
+    assert "-H 'authorization: Bearer '\"$TOKEN\"" in commands
+    ended = subprocess.run(["bash", "-c", commands], capture_output=True, text=True)
+    assert ended.returncode != 0
+    assert "TOKEN: set it to the secret of the header authorization" in ended.stderr
+
+
+def test_several_secrets_have_the_names_of_their_headers() -> None:
+    headers = (("X-Api-Key", "[redacted]"), ("cookie", "session=[redacted]"))
+    commands = reproduction([exchange(1, request_headers=headers)])
+    assert "-H 'X-Api-Key: '\"$X_API_KEY\" -H 'cookie: session='\"$COOKIE\"" in commands
+    assert commands.count(":?set it to") == 2
+
+
+def test_the_url_is_a_variable_so_that_it_can_be_sent_elsewhere(
+    reference: str, settings_for: MakeSettings
+) -> None:
+    def story(client: ThreadsClient) -> None:
+        source = client.create({"metadata": {"a": "b"}}).body["thread_id"]
+        client.get(client.copy(source).body["thread_id"])
+
+    settings = settings_for(reference, disposable=True)
+    with connect(settings) as connection, connection.recorder.check("check") as exchanges:
+        story(connection.client)
+        commands = reproduction(exchanges, f"{reference}/")
+    assert commands.startswith(f"URL='{reference}'\n")
+    assert commands.count(reference) == 1
+    with served(store_of(Threads)) as elsewhere:
+        (answer,) = filter(None, run(commands.replace(reference, elsewhere)))
+        assert json.loads(answer)["thread_id"] in threads_of(elsewhere)
 
 
 def exchange(number: int, **changes: Any) -> Exchange:

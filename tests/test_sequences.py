@@ -160,7 +160,7 @@ def test_a_fault_makes_its_own_check_fail(
     assert check.failure is not None
     told = check.failure.message
     assert told.startswith(f"{requirement}: ")
-    assert "\nreproduce: \n# 1. POST /threads answers 200\ncurl " in told
+    assert f"\nreproduce: \nURL='{url}'\n# 1. POST /threads answers 200\ncurl " in told
     numbers = list(map(int, re.findall(r"^# (\d+)\. ", told, re.MULTILINE)))
     assert numbers == list(range(1, len(check.failure.exchanges) + 1))
     assert len(numbers) <= 30

@@ -30,6 +30,7 @@ from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import ABSENT, Answer, ThreadsClient
 from conformance.deployment.settings import numbered
 from conformance.json_differences import same_json
+from conformance.json_text import as_json
 from conformance.safe_text import excerpt
 
 #: A history of more pages, or with more characters in all, is not read to its end.
@@ -73,7 +74,7 @@ class ThreadsApi:
                 for name, sent in body["metadata"].items()
             )
         ):
-            raise Blocked(f"expected the metadata sent, got {excerpt(repr(kept), 200)}")
+            raise Blocked(f"expected the metadata sent, got {excerpt(as_json(kept), 200)}")
         return made
 
     def prepopulated(

@@ -17,6 +17,7 @@ from conformance.clients.gateway import FlowTraffic, Gateway
 from conformance.contract.catalogue import DOCUMENTED_CLIENTS
 from conformance.deployment.settings import documented_supersteps, numbered
 from conformance.json_differences import same_json
+from conformance.json_text import as_json
 from conformance.safe_text import excerpt
 
 #: Parametrizes a check, so that it is made once with each of the documents' clients.
@@ -44,14 +45,14 @@ class Flows:
         """Run a flow and return its thread or state, as HTTP answered the client's request."""
         found = self._run_and_compare(name, names)
         if not isinstance(found, dict):
-            raise PromiseBroken("a JSON object", excerpt(repr(found), 200))
+            raise PromiseBroken("a JSON object", excerpt(as_json(found), 200))
         return found
 
     def run_for_list(self, name: str, **names: str) -> list[dict[str, Any]]:
         """Run a flow and return its threads or states, as HTTP answered the client's request."""
         found = self._run_and_compare(name, names)
         if not isinstance(found, list):
-            raise PromiseBroken("a JSON list", excerpt(repr(found), 200))
+            raise PromiseBroken("a JSON list", excerpt(as_json(found), 200))
         return found
 
     def run_for_text(self, name: str, **names: str) -> str:

@@ -28,6 +28,7 @@ from conformance.json_differences import (
     differing_items,
     same_json,
 )
+from conformance.json_text import as_json
 from conformance.safe_text import excerpt
 
 #: The members that every documented thread has, and that the published schema requires.
@@ -261,10 +262,10 @@ def parse_timestamp(value: Any, what: str) -> datetime:
         # RFC 3339 allows its letters in lower case.
         parsed = datetime.fromisoformat(value.upper())
     except (AttributeError, ValueError):
-        raise PromiseBroken(f"{what} as RFC 3339", repr(value)) from None
+        raise PromiseBroken(f"{what} as RFC 3339", as_json(value)) from None
     count_judgement()
     if parsed.tzinfo is None:
-        raise PromiseBroken(f"{what} with an offset from UTC", repr(value))
+        raise PromiseBroken(f"{what} with an offset from UTC", as_json(value))
     return parsed
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from conformance.contract.causes import Cause, kinds_of_changes
 from conformance.json_differences import changes, differences, json_path
+from conformance.json_text import as_json
 from conformance.safe_text import excerpt
 
 
@@ -117,5 +118,4 @@ reads_only = pytest.mark.reads_only
 
 
 def _short(value: Any, width: int = 200) -> str:
-    text = "null" if value is None else repr(value)
-    return excerpt(text, width)
+    return excerpt(as_json(value), width)

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 from conformance.checks.messages import Message, followed_key, items_in, message_keys
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.deployment.settings import GraphSettings
+from conformance.json_text import as_json
 from conformance.safe_text import excerpt
 
 Thread = dict[str, Any]
@@ -39,7 +40,7 @@ def id_of(thread: Thread) -> str:
     """Return the id of a thread; `PromiseBroken` if it shows none."""
     thread_id = thread.get("thread_id")
     if not isinstance(thread_id, str):
-        raise PromiseBroken("a thread with thread_id", excerpt(repr(thread), 200))
+        raise PromiseBroken("a thread with thread_id", excerpt(as_json(thread), 200))
     return thread_id
 
 

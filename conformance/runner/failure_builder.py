@@ -10,6 +10,7 @@ from conformance.contract.catalogue import Catalogue
 from conformance.deployment.private_record import with_variables
 from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.record.reproduction import numbered_commands, reproduction
+from conformance.deployment.record.story import needed_exchanges
 from conformance.report.record import Failure
 from conformance.runner.judging import fingerprint_of, first_line
 
@@ -23,11 +24,13 @@ class FailureBuilder:
 
     `redact` removes from a text what must not be reported. `strangers` returns a description of
     what the current check saw of other people's threads, without content; empty if it saw nothing.
+    `base` is the URL of the deployment, without secrets.
     """
 
     catalogue: Catalogue
     redact: Callable[[str], str]
     strangers: Callable[[], str]
+    base: str = ""
 
     def build(
         self, requirements: Sequence[str], ended: BaseException, exchanges: list[Exchange]
@@ -43,14 +46,15 @@ class FailureBuilder:
             expected, diff = "what the promise says", ()
             actual = redact(broken.facts if broken and broken.facts else strangers)
         whole = isinstance(ended, SequenceBroken)
-        curl = f"\n{numbered_commands(exchanges)}" if whole else reproduction(exchanges)
+        commands = numbered_commands if whole else reproduction
+        curl = commands(exchanges, self.base)
         message = "\n".join(
             [
                 *self._statements(requirements),
                 f"expected: {expected}",
                 f"got: {actual}",
                 *(f"difference: {line}" for line in diff),
-                f"reproduce: {curl}",
+                f"reproduce: \n{curl}",
                 *self._sources(requirements),
             ]
         )
@@ -62,7 +66,7 @@ class FailureBuilder:
             fingerprint=fingerprint_of(ended, exchanges),
             curl=curl.strip(),
             exchanges=tuple(
-                each.summary() for each in (exchanges if whole else exchanges[-QUOTED_EXCHANGES:])
+                each.summary() for each in (exchanges if whole else _quoted(exchanges))
             ),
         )
 
@@ -77,13 +81,13 @@ class FailureBuilder:
 
         The exchanges are already without content: see `PrivateRecorder`.
         """
-        curl = with_variables(reproduction(exchanges))
+        curl = reproduction(exchanges, self.base, placeholders=True)
         return Failure(
             message="\n".join(
                 [
                     *self._statements(requirements),
                     f"got: {facts}",
-                    f"reproduce: {curl}",
+                    f"reproduce: \n{curl}",
                     *self._sources(requirements),
                 ]
             ),
@@ -105,6 +109,13 @@ class FailureBuilder:
     def _sources(self, requirements: Sequence[str]) -> list[str]:
         found = [self.catalogue.requirements[each] for each in requirements]
         return [f"source: {source}" for each in found for source in each.sources]
+
+
+def _quoted(exchanges: list[Exchange]) -> list[Exchange]:
+    """Return the exchanges that are quoted: of too many, those that the failure needs."""
+    if len(exchanges) <= QUOTED_EXCHANGES:
+        return exchanges
+    return needed_exchanges(exchanges)[-QUOTED_EXCHANGES:]
 
 
 def summary_of(failure: Failure) -> str:

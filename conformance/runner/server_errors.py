@@ -51,23 +51,29 @@ class ServerError:
     times: int = 1
 
 
-def server_error(check: str, exchange: Exchange, before: Sequence[Exchange] = ()) -> ServerError:
-    """Make a `ServerError`; `before` are the exchanges of the check, in their order."""
+def server_error(
+    check: str, exchange: Exchange, before: Sequence[Exchange] = (), base: str = ""
+) -> ServerError:
+    """Make a `ServerError`; `before` are the exchanges of the check, in their order.
+
+    `base` is the URL of the deployment.
+    """
     place = next((n for n, each in enumerate(before, 1) if each is exchange), 0)
-    curl = reproduction(before[:place]) if place else exchange.curl()
+    curl = reproduction(before[:place], base) if place else exchange.curl()
     return ServerError(check, exchange.operation, exchange.summary(), curl)
 
 
 def errors_in_passed_check(
-    result: CheckResult, recorder: Recorder, exchanges: Sequence[Exchange]
+    result: CheckResult, recorder: Recorder, exchanges: Sequence[Exchange], base: str = ""
 ) -> tuple[ServerError, ...]:
     """Return the answers by 500 in a check that passed; none if there was network trouble.
 
-    `recorder` is the recorder as the check has left it, `exchanges` are those of the check.
+    `recorder` is the recorder as the check has left it, `exchanges` are those of the check,
+    and `base` is the URL of the deployment.
     """
     if result.verdict is not Verdict.PASS or recorder.troubles or recorder.doubts:
         return ()
-    return tuple(server_error(result.id, each, exchanges) for each in recorder.server_errors)
+    return tuple(server_error(result.id, each, exchanges, base) for each in recorder.server_errors)
 
 
 def errors_of_load(
@@ -144,7 +150,7 @@ def _result(operation: str, found: Sequence[ServerError], catalogue: Catalogue) 
         f"{requirement.id}: {requirement.statement}",
         f"expected: {expected}",
         f"got: {actual}",
-        f"reproduce: {found[0].curl}",
+        f"reproduce: \n{found[0].curl}",
         *(f"source: {each}" for each in requirement.sources),
     ]
     return CheckResult(

@@ -113,7 +113,8 @@ class Checks:
         self._settings = settings
         self._connection = connection
         self._wanted = selected_requirements(settings, self._catalogue)
-        self._failures = FailureBuilder(self._catalogue, self._redact, self._strangers)
+        self._base = connection.recorder.redactor.url(settings.address)
+        self._failures = FailureBuilder(self._catalogue, self._redact, self._strangers, self._base)
 
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
@@ -288,7 +289,9 @@ class Checks:
         result = item.stash[_RESULT]
         wanted = INTERNAL_ERROR in self._wanted and not self._settings.read_only
         recorder = self._connection.recorder
-        self.server_errors = errors_in_passed_check(result, recorder, exchanges) if wanted else ()
+        self.server_errors = (
+            errors_in_passed_check(result, recorder, exchanges, self._base) if wanted else ()
+        )
         return reports, result
 
     def _judged_requirements(self, item: pytest.Item) -> tuple[str, ...]:

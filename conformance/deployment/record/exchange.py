@@ -41,13 +41,13 @@ class Exchange:
 
     def curl(self) -> str:
         """Return a shell command that sends the same request."""
-        parts = ["curl", "-sS", "-X", self.method, _shell_quote(self.url)]
+        parts = ["curl", "-sS", "-X", self.method, shell_quote(self.url)]
         for name, value in self.request_headers:
-            if name.lower() in _SENT_BY_CURL_ITSELF:
+            if name.lower() in SENT_BY_CURL_ITSELF:
                 continue
-            parts += ["-H", _shell_quote(f"{name}: {value}")]
+            parts += ["-H", shell_quote(f"{name}: {value}")]
         if self.request_body is not None:
-            parts += ["--data-raw", _shell_quote(self.request_body)]
+            parts += ["--data-raw", shell_quote(self.request_body)]
         return " ".join(parts)
 
     def summary(self) -> dict[str, Any]:
@@ -88,12 +88,13 @@ class Exchange:
         return cls(**data)
 
 
-_SENT_BY_CURL_ITSELF = frozenset(
+#: Headers that curl sends by itself.
+SENT_BY_CURL_ITSELF = frozenset(
     {"host", "accept", "accept-encoding", "connection", "user-agent", "content-length"}
 )
 
 
-def _shell_quote(text: str) -> str:
+def shell_quote(text: str) -> str:
     """Quote for a shell, always in single quotes, so that a variable can be inserted later."""
     return "'" + text.replace("'", "'\"'\"'") + "'"
 
