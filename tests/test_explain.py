@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,32 @@ def test_a_body_that_is_nested_too_deep_to_lay_out_is_shown_as_it_came() -> None
     body = "[" * 1_900 + "]" * 1_900
     broken = check("test_a", "COPY-03", "fail", failure=failure("no", exchange(response_body=body)))
     assert body in explanation(broken, report_of([broken]), {})
+
+
+def test_without_a_report_the_newest_is_taken_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    missing = explain("COPY-04")
+    assert missing.exit_code == 2
+    assert "no report in reports/latest or reports/selection" in missing.output
+    for age, folder in enumerate(("selection", "latest", "selection")):
+        file = tmp_path / "reports" / folder / "report.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(report_json(RICH), encoding="utf-8")
+        os.utime(file, (age, age))
+        told = explain("COPY-04")
+        assert told.exit_code == 0
+        assert told.stderr == f"Of reports/{folder}/report.json:\n"
+    named = explain("COPY-04", "--report-dir", "elsewhere")
+    assert "no report in elsewhere" in named.output
+
+
+@pytest.mark.parametrize("words", [(), ("a", "b", "c"), ("report.json",)])
+def test_what_names_no_check_is_wrong_usage(
+    words: tuple[str, ...], report_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(report_file.parent)
+    ended = explain(*words)
+    assert ended.exit_code == 2
+    assert "name a check or a requirement" in ended.output

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 from packaging.version import Version
 
+from conformance.commands.options import launcher_option
 from conformance.commands.requirements import find_requirement
-from conformance.commands.server_options import launcher_option, print_progress
+from conformance.commands.server_options import print_progress
 from conformance.contract.catalogue import Requirement, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.delivery.interruption import signals_as_interrupt

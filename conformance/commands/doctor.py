@@ -18,12 +18,14 @@ from conformance.commands.options import (
     credentials_options,
     disposable_option,
     graph_option,
+    launcher_option,
     max_body_option,
     run_timeout_option,
+    server_option,
     timeout_option,
     trust_options,
 )
-from conformance.commands.server_options import launcher_option, open_target, server_option
+from conformance.commands.server_options import open_target
 from conformance.contract.catalogue import PROFILES
 from conformance.deployment.connect import redactor_of
 from conformance.deployment.probe.identify import identify_deployment

@@ -11,6 +11,16 @@ from typing import Any
 
 import click
 
+from conformance.commands.options import (
+    credentials_options,
+    disposable_option,
+    launcher_option,
+    run_timeout_option,
+    server_option,
+    timeout_option,
+    trust_options,
+    visible_within_option,
+)
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.json_text import parse_json
@@ -49,10 +59,32 @@ class ExplainError(click.ClickException):
     show_default=True,
     help="Output format.",
 )
+@click.option(
+    "--replay",
+    "replays",
+    is_flag=True,
+    help="Send what the failure needs again, to --url or --server, else to the embedded reference, "
+    "and compare the answers. Under ids of its own, which are removed.",
+)
+@click.option("--url", metavar="URL", help="With --replay: the deployment to send it to.")
+@server_option
+@launcher_option
+@credentials_options
+@disposable_option
+@timeout_option
+@run_timeout_option
+@trust_options
+@visible_within_option("a question is asked until the answer is as it was")
 def explain_command(
     words: tuple[str, ...],
     report_dir: Path | None,
     output_format: str,
+    replays: bool,
+    url: str | None,
+    server: str | None,
+    launcher_files: tuple[Path, ...],
+    headers: tuple[tuple[str, str], ...],
+    **options: Any,
 ) -> None:
     """Explain a failure: the promise, the difference, the exchanges, a curl command.
 
@@ -60,7 +92,8 @@ def explain_command(
     report is taken. CHECK is the id of a check, a part of it that no other check has, or the id of
     a requirement (then each of its checks that did not pass is explained).
 
-    Exit status: 0 explained, 2 wrong usage: no such report or check.
+    Exit status: 0 explained or sent again, 2 wrong usage: no such report or check, or one that
+    cannot be sent again, 3 the deployment cannot be reached.
     """
     report, check = _report_and_check(words, report_dir)
     try:
@@ -68,6 +101,17 @@ def explain_command(
     except ReportError as unreadable:
         raise ExplainError(str(unreadable)) from unreadable
     chosen = find_checks(read, check)
+    if replays:
+        # Imported here, since it takes a while and nothing else needs it.
+        from conformance.commands.explain_replay import replay_check
+
+        failed = next((each for each in chosen if each.failure), None)
+        if failed is None:
+            raise ExplainError(f"no check of {check} failed: there is nothing to send again")
+        click.echo(replay_check(failed, read, url, server, launcher_files, headers, **options))
+        return
+    if url or server:
+        raise click.UsageError("--url and --server say where --replay sends it: add --replay")
     requirements = load_catalogue().requirements
     if output_format == "json":
         click.echo(json.dumps([_as_json(each, read, requirements) for each in chosen], indent=2))

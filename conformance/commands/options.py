@@ -10,7 +10,6 @@ from typing import Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from conformance.deployment.connect import redact_streams
 from conformance.deployment.credential_parsing import (
     parse_header,
     parse_headers,
@@ -19,13 +18,13 @@ from conformance.deployment.credential_parsing import (
     with_key,
 )
 from conformance.deployment.settings import (
+    MAX_BODY_MIB,
     GraphSettings,
     OtherGraphs,
     SettingsError,
     graph_settings,
     other_graphs,
 )
-from conformance.deployment.wire.http import MAX_BODY_MIB
 from conformance.report.run.folders import WHOLE_DIR
 
 _CLOSEST_FIRST = (
@@ -139,6 +138,9 @@ def credentials(prefix: str = "") -> Callable[[_Command], _Command]:
             except SettingsError as unusable:
                 raise click.UsageError(str(unusable)) from unusable
             given[f"{under}headers"] = with_key(headers, api_key)
+            # Imported here, so that the help of commands that rarely send requests comes fast.
+            from conformance.deployment.connect import redact_streams
+
             redact_streams(given[f"{under}headers"])
             return command(*args, **given)
 
@@ -185,6 +187,20 @@ def _seconds_option(
     )
 
 
+server_option = click.option(
+    "--server",
+    metavar="NAME==VERSION",
+    help="Install and start this server, and check it; also NAME@latest. "
+    "`threads-conformance servers` lists the names.",
+)
+launcher_option = click.option(
+    "--launcher",
+    "launcher_files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A launcher of your own, a TOML file; may be repeated.",
+)
 report_dir_option = click.option(
     "--report-dir",
     type=click.Path(file_okay=False, path_type=Path),

@@ -24,10 +24,12 @@ from conformance.commands.options import (
     credentials_options,
     disposable_option,
     graph_option,
+    launcher_option,
     max_body_option,
     outage_within_option,
     report_dir_option,
     run_timeout_option,
+    server_option,
     timeout_option,
     trust_options,
     verbose_option,
@@ -43,7 +45,7 @@ from conformance.commands.restart_options import (
 from conformance.commands.run_again import run_again
 from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.commands.run_schema_comparison import compare_schemas
-from conformance.commands.server_options import launcher_option, open_target, server_option
+from conformance.commands.server_options import open_target
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.defects import DEFECT_FILE, SuiteDefectError
 from conformance.deployment.connect import redactor_of

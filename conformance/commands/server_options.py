@@ -14,21 +14,6 @@ from conformance.deployment.launch.errors import LauncherError, NotStartedError
 from conformance.deployment.launch.launcher import Launcher
 from conformance.target import Target
 
-server_option = click.option(
-    "--server",
-    metavar="NAME==VERSION",
-    help="Install and start this server, and check it; also NAME@latest. "
-    "`threads-conformance servers` lists the names.",
-)
-launcher_option = click.option(
-    "--launcher",
-    "launcher_files",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="A launcher of your own, a TOML file; may be repeated.",
-)
-
 
 class ServerNotStarted(click.ClickException):
     """A server did not start; exit status 3, as for any unreachable deployment."""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from conformance.commands.server_options import find_server, launcher_option, start_server
+from conformance.commands.options import launcher_option
+from conformance.commands.server_options import find_server, start_server
 from conformance.deployment.delivery.interruption import signals_as_interrupt
 from conformance.deployment.launch.catalogue import load_launchers, user_launchers_dir
 from conformance.deployment.launch.errors import LauncherError

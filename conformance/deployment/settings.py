@@ -25,6 +25,8 @@ DEFAULT_SEED = 20250512
 #: The prefix of the names of all environment variables.
 ENVIRONMENT = "THREADS_CONFORMANCE"
 _URL_FORM = "write it like http://127.0.0.1:2024"
+#: Largest body that is read by default, in MiB after decompression.
+MAX_BODY_MIB = 64
 CONFIG_FILE = "threads-conformance.toml"
 #: If any of these settings is given, the graph is not that of the documents.
 _DESCRIBES = frozenset({"run_input", "supersteps", "append", "appending"})
@@ -143,7 +145,7 @@ class Settings:
     load_users: int = 0
     load_processes: int = 1
     load_pause_s: float = 0.5
-    max_body_mib: int = 64
+    max_body_mib: int = MAX_BODY_MIB
     ca_bundle: str | None = None
     insecure: bool = False
 

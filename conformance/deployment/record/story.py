@@ -40,6 +40,12 @@ def needed_exchanges(exchanges: Sequence[Exchange]) -> list[Exchange]:
     return found
 
 
+def ids_of_check(exchanges: Sequence[Exchange]) -> list[str]:
+    """Return the ids that the check itself chose: those that no answer before had shown."""
+    names = dict.fromkeys(name for each in exchanges for name in _UUID.findall(_asked(each)))
+    return [name for name in names if _source(name, exchanges) is None]
+
+
 def _needed(exchanges: Sequence[Exchange]) -> set[int]:
     """Return the positions of the exchanges that are needed."""
     last = len(exchanges) - 1

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import httpcore
 import httpx
 
+from conformance.deployment.settings import MAX_BODY_MIB
 from conformance.deployment.wire.content_decoding import read_body, too_large_error
 from conformance.deployment.wire.deadline_connections import BoundedBackend, Limits, bounded
 from conformance.deployment.wire.proxies import Proxy
@@ -18,7 +19,6 @@ from conformance.deployment.wire.stream_reading import READER, Reader
 #: client disconnects.
 CUT = "threads_conformance_cut"
 #: Default cap of a response body after decompression, in MiB.
-MAX_BODY_MIB = 64
 #: Below uvicorn's five seconds, so that a connection is not reused while it is being closed.
 _KEEPALIVE_S = 3.0
 

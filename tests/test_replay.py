@@ -1,0 +1,136 @@
+"""`explain --replay` sends a failure's requests again, and only to threads of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from conformance.deployment.probe.identify import identify_deployment
+from conformance.deployment.settings import Settings
+from conformance.faults.registry import all_faults, faulty_deployment
+from conformance.report.record import CheckResult, Report
+from conformance.report.run.write import report_json
+from conformance.runner.replay import NotRepeatableError, replay
+from conformance.runner.session import run_suite
+from tests.conftest import command, served, threads_of
+from tests.report_examples import RICH, check, exchange, failure, report_of
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture
+def forgetful() -> Iterator[str]:
+    """Yield the URL of a server whose copies lack the oldest state."""
+    broken, wire = faulty_deployment(all_faults()["copy-forgets-the-oldest-state"])
+    with served(broken.store, lambda _: wire) as url:
+        yield url
+
+
+def failed_on(url: str, settings_for: MakeSettings) -> tuple[CheckResult, Report]:
+    settings = settings_for(url, requirements=("COPY-20",), repeat_failures=0)
+    report = run_suite(settings, identify_deployment(settings))
+    return next(each for each in report.checks if each.failure), report
+
+
+@pytest.mark.slow
+def test_a_failure_is_the_same_on_its_server_and_not_on_a_right_one(
+    forgetful: str, reference: str, settings_for: MakeSettings, tmp_path: Path
+) -> None:
+    found, report = failed_on(forgetful, settings_for)
+    again = replay(found, report, settings_for(forgetful))
+    assert [each.differences for each in again.steps] == [()] * len(again.steps)
+    assert again.same
+    assert again.steps[-1].now[0] == 404
+    assert again.cleanup.created == again.cleanup.removed > 0
+    assert threads_of(forgetful) == {}
+
+    before = threads_of(reference)
+    right = replay(found, report, settings_for(reference, visible_within_s=0.1))
+    assert not right.same
+    assert (right.steps[-1].before[0], right.steps[-1].now[0]) == (404, 200)
+    assert threads_of(reference) == before
+
+    (tmp_path / "report.json").write_text(report_json(report), encoding="utf-8")
+    told = command(tmp_path, "explain", "report.json", "COPY-20", "--replay", "--url", forgetful)
+    assert told.returncode == 0, told.stderr
+    assert "every answer is as it was, ids and times aside" in told.stdout
+    embedded = command(
+        tmp_path, "explain", "report.json", "COPY-20", "--replay", "--visible-within", "0.1"
+    )
+    assert "sent again to the embedded reference" in embedded.stdout
+    assert "the last answer is another one" in embedded.stdout
+
+
+THEIRS = "7a3f8c11-58c4-4d2e-9b7c-0123456789ab"
+
+
+def one_failure(*exchanges: object) -> tuple[CheckResult, Report]:
+    made = check("test_a", "COPY-03", "fail", failure=failure("broken", *exchanges))  # type: ignore[arg-type]  # exchanges
+    return made, report_of([made])
+
+
+def test_nothing_is_asked_of_threads_that_a_report_names(
+    reference: str, settings_for: MakeSettings
+) -> None:
+    listing = exchange(
+        operation="search",
+        method="POST",
+        url="http://127.0.0.1:2024/threads/search",
+        request_body="{}",
+        response_body=json.dumps([{"thread_id": THEIRS}]),
+    )
+    deleting = exchange(
+        operation="delete", method="DELETE", url=f"http://127.0.0.1:2024/threads/{THEIRS}"
+    )
+    found, report = one_failure(listing, deleting)
+    again = replay(found, report, settings_for(reference, visible_within_s=0.0))
+    assert again.steps[-1].refused
+    assert not again.same
+    assert THEIRS not in str(again.steps[-1].now)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"request_body": "x… (9000 characters in all)"}, "too long for the report"),
+        ({"url": "http://elsewhere/threads"}, "went elsewhere"),
+        ({"url": "http://127.0.0.1:2024/threads/$THREAD"}, "other people's"),
+        ({"operation": "thread_stream"}, "a stream or a restart"),
+    ],
+)
+def test_what_a_report_does_not_hold_is_told(
+    changes: dict[str, str], said: str, settings_for: MakeSettings
+) -> None:
+    found, report = one_failure(exchange(**changes))  # type: ignore[arg-type]  # a member by name
+    with pytest.raises(NotRepeatableError, match=said):
+        replay(found, report, settings_for("http://127.0.0.1:1"))
+
+
+def test_checks_of_access_are_not_sent_again(settings_for: MakeSettings) -> None:
+    found, report = one_failure()
+    found = dataclasses.replace(found, capability="access")
+    with pytest.raises(NotRepeatableError, match="who sends a request"):
+        replay(found, report, settings_for("http://127.0.0.1:1"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("COPY-04", "--replay", "--url", "http://127.0.0.1:1"), 3, "cannot connect"),
+        (("SEARCH-02", "--replay"), 2, "there is nothing to send again"),
+        (("COPY-04", "--url", "http://127.0.0.1:1"), 2, "add --replay"),
+    ],
+)
+def test_where_it_cannot_be_sent_is_told(
+    arguments: tuple[str, ...], status: int, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "report.json").write_text(report_json(RICH), encoding="utf-8")
+    ended = command(tmp_path, "explain", "report.json", *arguments)
+    assert ended.returncode == status
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
