@@ -37,9 +37,19 @@ _COMMANDS = {
     package="conformance.commands",
     short_helps=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with `threads-conformance run`: it needs nothing set up.",
+    epilog="Start with `threads-conformance run`: it needs nothing set up. Exit statuses are in "
+    "the help of each command. NO_COLOR=1 turns colours off. Completion in a shell: eval "
+    '"$(_THREADS_CONFORMANCE_COMPLETE=bash_source threads-conformance)", also with zsh_source, and '
+    "fish_source piped to source.",
 )
-@click.version_option(__version__, prog_name="threads-conformance")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _option, asked: _show_version(context) if asked else None,
+    help="Show the version, and the digest of the requirements that it checks, and exit.",
+)
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Does a LangGraph Server keep the promises of its Threads API?
@@ -57,6 +67,14 @@ def cli(context: click.Context) -> None:
         raise click.UsageError(str(unusable)) from unusable
     context.obj = {name: config.pop(name, {}) for name in ("graph", "graphs")}
     context.default_map = _defaults(config, str(context.invoked_subcommand))
+
+
+def _show_version(context: click.Context) -> None:
+    # Read only when asked for: everything else of this module comes faster.
+    from conformance.contract.catalogue import load_catalogue
+
+    click.echo(f"threads-conformance, version {__version__}, catalogue {load_catalogue().digest}")
+    context.exit()
 
 
 def _defaults(config: dict[str, Any], command: str) -> dict[str, Any]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from conformance import __version__
+from conformance.__main__ import _OLDEST_PYTHON, _check_python
 from conformance.cli import cli
-from tests.conftest import environment_of
+from conformance.contract.catalogue import load_catalogue
+from tests.conftest import CHECKOUT, environment_of
 
 #: Ctrl-C, just as the commands are being loaded.
 INTERRUPTED = """
@@ -43,7 +49,7 @@ from conformance.cli import cli
 
 assert CliRunner().invoke(cli, sys.argv[1:]).exit_code == 0
 slow = ("pytest", "hypothesis", "schemathesis", "starlette", "httpx", "deepdiff")
-if sys.argv[1] in ("--help", "--version"):
+if sys.argv[1] == "--help":
     slow = (*slow, "jsonschema", "msgspec", "filelock", "rich")
 print(*sorted(set(slow) & sys.modules.keys()))
 """
@@ -107,3 +113,64 @@ def test_an_unknown_command_is_told() -> None:
     ended = CliRunner().invoke(cli, ["rum"])
     assert ended.exit_code == 2
     assert "No such command 'rum'" in ended.output
+
+
+def test_the_version_tells_which_requirements_are_checked() -> None:
+    ended = CliRunner().invoke(cli, ["--version"])
+    assert ended.exit_code == 0
+    assert ended.output == (
+        f"threads-conformance, version {__version__}, catalogue {load_catalogue().digest}\n"
+    )
+
+
+def commands_of(group: click.Group, *names: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of every command, those within groups too."""
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        yield (*names, name)
+        if isinstance(command, click.Group):
+            yield from commands_of(command, *names, name)
+
+
+@pytest.mark.parametrize("words", list(commands_of(cli)), ids=" ".join)
+def test_every_help_tells_the_exit_statuses(words: tuple[str, ...]) -> None:
+    ended = CliRunner().invoke(cli, [*words, "--help"])
+    assert ended.exit_code == 0
+    assert "Exit status: " in ended.output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = [sys.executable, "-c", "from conformance.cli import main; main()"]
+    asked = {"_THREADS_CONFORMANCE_COMPLETE": f"{shell}_source"}
+    source = subprocess.run(program, capture_output=True, text=True, env=environment_of(**asked))
+    assert "_THREADS_CONFORMANCE_COMPLETE" in source.stdout
+    asked = {"_THREADS_CONFORMANCE_COMPLETE": "bash_complete"}
+    words = {"COMP_WORDS": "threads-conformance run --prof", "COMP_CWORD": "2"}
+    given = subprocess.run(
+        program, capture_output=True, text=True, env=environment_of(**asked, **words)
+    )
+    assert given.stdout == "plain,--profile\n"
+
+
+def test_an_old_python_is_told_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        _check_python((3, 9, 18))
+    assert str(ended.value) == (
+        "Error: threads-conformance needs Python 3.11 or newer, and this is 3.9.18: make its "
+        "environment with another, such as python3.12 -m venv .venv"
+    )
+    _check_python((3, 11, 0))
+
+
+@pytest.mark.parametrize("module", ["__init__.py", "__main__.py"])
+def test_an_old_python_can_read_what_tells_it(module: str) -> None:
+    text = (CHECKOUT / "conformance" / module).read_text()
+    tree = ast.parse(text, feature_version=(3, 7))
+    imported = [each for each in tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
+    assert all(isinstance(each, ast.Import) and each.names[0].name == "sys" for each in imported)
+
+
+def test_the_oldest_python_is_that_of_the_package() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">={}.{}".format(*_OLDEST_PYTHON)

@@ -106,6 +106,35 @@ def test_a_server_that_is_never_ready(tmp_path: Path) -> None:
     ended = run(tmp_path, "--server", "fake==1.0")
     assert ended.returncode == 3
     assert "fake 1.0 was not ready within 0.5 s" in ended.stderr
+    assert re.search(r"^  GET /never (is not answered|answered 404)", ended.stderr, re.MULTILINE)
+
+
+class SeenError(Exception):
+    """What was waited for has been told."""
+
+
+def test_what_a_server_answers_while_it_is_not_ready_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conformance.deployment.launch.start._TOLD_AFTER_S", 0.0)
+    launcher = read_launcher(write_launcher(tmp_path, more="ready = '/never'"))
+    told: list[str] = []
+
+    def notify(said: str) -> None:
+        told.append(said)
+        if "answered 404" in said:
+            raise SeenError
+
+    with pytest.raises(SeenError), launched(launcher, ONE, notify):
+        pass
+    assert told[0] == "starting fake 1.0"
+    assert re.fullmatch(
+        r"waiting for fake, \d+ s of 120 s: GET /never answered 404: "
+        "is `ready` in the launcher the path of its health check\\?",
+        told[-1],
+    )
+    # Equal answers are told once.
+    assert len(set(told)) == len(told)
 
 
 def test_the_url_is_where_the_server_says_it_is(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ def board_command(reports: tuple[Path, ...], output_dir: Path) -> None:
     links to its evidence; each version of a server is compared with the one before. The same
     reports, in any order, give the same files byte for byte. Deviations that a baseline
     accepts are shown as not kept.
+
+    Exit status: 0 written, 2 wrong usage: a report or the folder cannot be used.
     """
     try:
         board = make_board([read_report(each) for each in reports])

@@ -22,7 +22,10 @@ from conformance.contract.published import (
 
 @click.group(name="contract")
 def contract_command() -> None:
-    """Tell what newer releases add to the published contract."""
+    """Tell what newer releases add to the published contract.
+
+    Exit status: that of its command.
+    """
 
 
 @contract_command.command(name="delta")
@@ -39,7 +42,8 @@ def delta_command(openapi: str, output_format: str) -> None:
     """Tell what OPENAPI, a file or a URL, declares beyond the pinned document.
 
     For each addition: the requirements that cite it, or the reason why it is left out.
-    Exits 1 if an addition is neither, 2 if OPENAPI cannot be used.
+
+    Exit status: 0 every addition is cited or left out, 1 one is neither, 2 OPENAPI cannot be used.
     """
     try:
         new = extract(read_openapi(openapi), "newer")

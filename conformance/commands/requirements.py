@@ -39,6 +39,8 @@ def requirements_command(wanted: str | None, profile: str | None, form: str) -> 
 
     ID is a requirement's id, such as COPY-03, several with commas between them, or a pattern such
     as 'COPY-*'. WORD is a word of an id, a title or a statement.
+
+    Exit status: 0 printed, 2 wrong usage: there is no such requirement.
     """
     catalogue = load_catalogue()
     found = list(catalogue.in_profile(profile or PROFILES[-1], ALL_CLIENTS))

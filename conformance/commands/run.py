@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -72,6 +73,8 @@ from conformance.safe_text import harmless
 
 #: Exit status where the deployment was not judged.
 _INCOMPLETE = 3
+#: What to install where a program of a client is missing.
+_INSTALL = {"js-sdk": "Node.js 20 or newer", "curl": "bash, curl and jq"}
 
 
 def _workers_option(_context: click.Context, _option: click.Parameter, given: str) -> str:
@@ -246,6 +249,7 @@ def run_command(
             "--shard with --restart-command would restart the deployment under the other shards: "
             "run the checks of restarts by themselves, with --capability durability"
         )
+    _warn_of_missing_programs(options["clients"])
     _check_keyword(keyword)
     selects = keyword or options["requirements"] or options["capabilities"] or options["shard"]
     if selects and context.get_parameter_source("report_dir") is ParameterSource.DEFAULT:
@@ -386,6 +390,19 @@ def _profile_of(context: click.Context, profile: str, requirements: tuple[str, .
             f"{beyond[0]} is not judged in the profile {profile}: add --profile {needed}"
         )
     return needed
+
+
+def _warn_of_missing_programs(clients: tuple[str, ...]) -> None:
+    """Tell before the run which programs a client lacks, so that its checks will be undecided."""
+    needed = {"js-sdk": ("node", "npm"), "curl": ("bash", "curl", "jq")}
+    for client in clients:
+        missing = [each for each in needed.get(client, ()) if shutil.which(each) is None]
+        if missing:
+            click.echo(
+                f"Warning: --client {client} needs {' and '.join(missing)}, which cannot be found: "
+                f"its checks will not be decided; install {_INSTALL[client]}",
+                err=True,
+            )
 
 
 def _check_keyword(keyword: str) -> None:

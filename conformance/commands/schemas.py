@@ -18,19 +18,28 @@ _OBJECTS = ("thread", "thread_state", "run", "message", "error_published", "prun
 
 @click.group(name="schemas")
 def schemas_command() -> None:
-    """Derive, check and use the JSON Schemas of the contract."""
+    """Derive, check and use the JSON Schemas of the contract.
+
+    Exit status: that of its command.
+    """
 
 
 @schemas_command.command(name="derive")
 def derive_command() -> None:
-    """Derive the schemas from the fixtures and write them."""
+    """Derive the schemas from the fixtures and write them.
+
+    Exit status: 0 written, 2 wrong usage.
+    """
     written = derive_schemas.write()
     click.echo(f"wrote {len(written)} files to {written[0].parent}")
 
 
 @schemas_command.command(name="check")
 def check_command() -> None:
-    """Exit 1 if the committed schemas differ from what the fixtures give."""
+    """Compare the committed schemas with what the fixtures give.
+
+    Exit status: 0 equal, 1 different, 2 wrong usage.
+    """
     differing = derive_schemas.check()
     if not differing:
         click.echo("the schemas agree with the fixtures")
@@ -49,7 +58,7 @@ def check_command() -> None:
 def validate_command(file: str, name: str | None) -> None:
     """Say in plain words what in FILE breaks a schema, and where. FILE - is standard input.
 
-    Exits 0 if nothing does, 1 if something does, 2 if FILE cannot be used.
+    Exit status: 0 nothing does, 1 something does, 2 FILE cannot be used.
     """
     instance = _read_json(file)
     if name is None:

@@ -129,8 +129,10 @@ def selftest_command(
 
     Each fault breaks the reference deployment in one way, and must be noticed by
     exactly the requirements that it breaks. With --freedoms each freedom, alone and in
-    pairs, alters it in a way that is right, and nothing may be noticed. Exit status: 0
-    if all is so, and every MUST and SHOULD has a fault; else 1.
+    pairs, alters it in a way that is right, and nothing may be noticed.
+
+    Exit status: 0 all is so, and every MUST and SHOULD has a fault, 1 it is not, 2 wrong usage,
+    3 nothing could be tried.
     """
     freedoms = freedoms or bool(named)
     if freedoms and faults:

@@ -169,6 +169,8 @@ def serve_command(
 
     It offers the graph `agent`, holds its threads in memory unless --store names a file, and
     prints its URL when it is ready. Stop it with Ctrl-C.
+
+    Exit status: 130 stopped by Ctrl-C, 2 wrong usage: the port is taken, say.
     """
     tenants = _with_default_tenant(tenants, api_key)
     if fault and freedoms:

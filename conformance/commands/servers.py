@@ -29,6 +29,8 @@ def servers_command(context: click.Context, launcher_files: tuple[Path, ...]) ->
 
     Launchers of your own are TOML files in $XDG_CONFIG_HOME/threads-conformance/launchers,
     or named by --launcher.
+
+    Exit status: 0 listed, 2 wrong usage: a launcher cannot be read.
     """
     if context.invoked_subcommand:
         return
@@ -81,7 +83,10 @@ def clear_command(which: str | None) -> None:
 )
 @launcher_option
 def start_command(server: str, data: Path | None, launcher_files: tuple[Path, ...]) -> None:
-    """Start a server, print its URL, and stop it on Ctrl-C."""
+    """Start a server, print its URL, and stop it on Ctrl-C.
+
+    Exit status: 130 stopped by Ctrl-C, 2 wrong usage, 3 it could not be installed or started.
+    """
     try:
         with signals_as_interrupt():
             launcher, version = find_server(server, launcher_files)

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,10 +25,13 @@ from conformance.deployment.launch.ports import HOST, free_port
 from conformance.deployment.launch.postgresql import postgresql
 from conformance.deployment.launch.process import ProcessTree, clean_environment
 from conformance.deployment.launch.server_cache import Notify, environment
+from conformance.safe_text import excerpt
 from conformance.waiting import wait_until
 
 _POLL_S = 0.1
 _ANSWER_S = 5.0
+#: A server that is not ready after so many seconds is told of.
+_TOLD_AFTER_S = 3.0
 
 
 class Restart(Protocol):
@@ -90,11 +94,11 @@ def launched(
             remove=[] if data else [place],
         )
         stack.enter_context(server)
-        url = _wait_until_ready(launcher, version, server, port)
+        url = _wait_until_ready(launcher, version, server, port, notify)
 
         def restart(*, kill: bool) -> None:
             server.restart(kill=kill)
-            again = _wait_until_ready(launcher, version, server, port)
+            again = _wait_until_ready(launcher, version, server, port, notify)
             if again != url:
                 raise NotStartedError(
                     f"{launcher.name} {version} came back as {again}, no longer as {url}"
@@ -163,13 +167,22 @@ def _environment(own: Mapping[str, str], placeholders: Mapping[str, str]) -> dic
     return {**inherited, "PATH": path, "PYTHONUNBUFFERED": "1", **added}
 
 
-def _wait_until_ready(launcher: Launcher, version: Version, server: ProcessTree, port: int) -> str:
-    """Wait until the server answers; return its URL."""
+def _wait_until_ready(
+    launcher: Launcher, version: Version, server: ProcessTree, port: int, notify: Notify
+) -> str:
+    """Wait until the server answers; return its URL.
+
+    After some seconds, `notify` is told what is asked and answered, whenever that changes.
+    """
+    asked = _Readiness(launcher, notify)
     with httpx.Client(timeout=_ANSWER_S, trust_env=False) as client:
 
         def ready_url() -> str | None:
             url = _server_url(launcher, server, port)
-            return url if url and _answers(client, url + launcher.ready) else None
+            if url is None:
+                asked.note(f"no output matches printed_url = {launcher.printed_url!r}")
+                return None
+            return url if asked.answers(client, url) else None
 
         found = wait_until(
             ready_url,
@@ -188,6 +201,7 @@ def _wait_until_ready(launcher: Launcher, version: Version, server: ProcessTree,
     )
     raise NotStartedError(
         f"{launcher.name} {version} {how} the cause in its last lines:\n{server.last_lines()}"
+        f"\n  {asked.last}"
     )
 
 
@@ -202,8 +216,38 @@ def _server_url(launcher: Launcher, server: ProcessTree, port: int) -> str | Non
     return url if "://" in url else f"http://{url}"
 
 
-def _answers(client: httpx.Client, url: str) -> bool:
-    try:
-        return client.get(url).is_success
-    except httpx.HTTPError:
+class _Readiness:
+    """The question whether a server is ready: what was asked and answered last, and its telling."""
+
+    def __init__(self, launcher: Launcher, notify: Notify) -> None:
+        self._launcher, self._notify = launcher, notify
+        self._begin = time.monotonic()
+        self._told = ""
+        self.last = "nothing was asked yet"
+
+    def answers(self, client: httpx.Client, url: str) -> bool:
+        """Return whether the server says that it is ready."""
+        asked = f"GET {self._launcher.ready}"
+        try:
+            answer = client.get(url + self._launcher.ready)
+        except httpx.HTTPError as broken:
+            self.note(f"{asked} is not answered ({excerpt(str(broken), 100)})")
+            return False
+        if answer.is_success:
+            return True
+        hint = ""
+        if answer.status_code in (404, 405):
+            hint = ": is `ready` in the launcher the path of its health check?"
+        self.note(f"{asked} answered {answer.status_code}{hint}")
         return False
+
+    def note(self, said: str) -> None:
+        """Keep what was answered; tell it if the server is taking long, and it is new."""
+        self.last = said
+        waited = time.monotonic() - self._begin
+        if waited >= _TOLD_AFTER_S and said != self._told:
+            self._told = said
+            self._notify(
+                f"waiting for {self._launcher.name}, {waited:.0f} s of "
+                f"{self._launcher.ready_within_s:g} s: {said}"
+            )
