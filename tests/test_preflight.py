@@ -135,7 +135,8 @@ def test_a_server_of_something_else(
 def test_a_wrong_prefix(reference: str, settings_for: MakeSettings) -> None:
     message = refusal(settings_for(f"{reference}/threads"))
     assert f"no LangGraph Server at {reference}/threads" in message
-    assert "is /threads right?" in message
+    assert "of /threads: write http" in message
+    assert not message.endswith("/threads")
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -160,6 +160,8 @@ def _no_server_problem(found: Recognition, url: str, shown: str) -> str:
     kind = excerpt(search.headers.get("content-type", "no content type"), 100)
     prefix = parsed.path.rstrip("/")
     doubt = f"is {prefix} right?" if prefix else f"is a prefix missing, as in {shown}/api?"
+    if prefix.endswith("/threads"):
+        doubt = f"write {shown.rstrip('/').removesuffix('/threads')}"
     return (
         f"no LangGraph Server at {shown}: {_PROBE} answers {search.status} ({kind}), where a "
         f"server answers a JSON list of threads. Give the base URL of /threads: {doubt}"
