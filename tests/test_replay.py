@@ -134,3 +134,11 @@ def test_where_it_cannot_be_sent_is_told(
     assert ended.returncode == status
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_url_that_is_set_for_all_commands_asks_for_no_replay(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(report_json(RICH), encoding="utf-8")
+    asked = ("explain", "report.json", "COPY-04")
+    ended = command(tmp_path, *asked, THREADS_CONFORMANCE_URL="http://127.0.0.1:1")
+    assert ended.returncode == 0, ended.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from conformance.commands.options import (
     credentials_options,
@@ -34,6 +35,9 @@ from conformance.report.run.wording import (
     promises,
     stability_note,
 )
+
+#: Options that mean nothing without --replay.
+_TARGET = ("url", "server")
 
 
 class ExplainError(click.ClickException):
@@ -75,7 +79,10 @@ class ExplainError(click.ClickException):
 @run_timeout_option
 @trust_options
 @visible_within_option("a question is asked until the answer is as it was")
+@click.pass_context
 def explain_command(
+    context: click.Context,
+    /,
     words: tuple[str, ...],
     report_dir: Path | None,
     output_format: str,
@@ -110,7 +117,8 @@ def explain_command(
             raise ExplainError(f"no check of {check} failed: there is nothing to send again")
         click.echo(replay_check(failed, read, url, server, launcher_files, headers, **options))
         return
-    if url or server:
+    # Elsewhere they may be set for all commands.
+    if any(context.get_parameter_source(each) is ParameterSource.COMMANDLINE for each in _TARGET):
         raise click.UsageError("--url and --server say where --replay sends it: add --replay")
     requirements = load_catalogue().requirements
     if output_format == "json":

@@ -5,14 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from conformance.contract.catalogue import EFFORTS, LEVELS, PROFILES, Requirement
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.report.record import CheckResult, Deployment, Report, RunInfo
 from conformance.report.run.grouping import (
-    failure_groups,
-    undecided_groups,
     unmet_optional_groups,
 )
 from conformance.report.score import UNDECIDED
@@ -156,20 +153,6 @@ def skipped_by_effort_line(report: Report, requirements: Requirements) -> str:
         return ""
     names = ", ".join(each.id for each in left)
     return f"not checked at effort {report.run.effort}: {names}; give --effort {left[0].effort}"
-
-
-def next_step(report: Report, report_json: Path | str) -> str:
-    """Return one sentence on what to do after this verdict."""
-    failures = failure_groups(report)
-    explain = f"threads-conformance explain {shlex.quote(str(report_json))}"
-    if report.verdict is RunVerdict.INCOMPLETE:
-        if report.run.interrupted or not undecided_groups(report):
-            return "Run again."
-        return "Remove the causes listed under 'Not decided', then run again."
-    if failures:
-        first = failures[0].checks[0].id
-        return f"See a failure with all its exchanges: {explain} {shlex.quote(first)}"
-    return "No MUST or SHOULD failed. Add this run to CI."
 
 
 def server_name(report: Report) -> str:
