@@ -199,7 +199,9 @@ def explanation(check: CheckResult, report: Report, requirements: Requirements) 
         for number, exchange in enumerate(failure.exchanges, start=1):
             lines += _exchange_lines(exchange, f"Exchange {number} of {len(failure.exchanges)}")
         # Not indented, so that it can be pasted.
-        lines += ["", "Reproduce:", failure.curl] if failure.curl else []
+        lines += (
+            ["", "Reproduce, or send it again with --replay:", failure.curl] if failure.curl else []
+        )
     else:
         lines += _section("Reason", check.reason)
     sources = dict.fromkeys(source for promise in decided for source in promise.sources)

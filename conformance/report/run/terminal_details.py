@@ -30,7 +30,7 @@ from conformance.report.run.wording import (
 _VALUE_LIMIT = 600
 _DIFF_LINES = 8
 _PROMISES = 5
-_CURL_LIMIT = 1_500
+_CURL_LIMIT = 4_000
 _LABEL_WIDTH = 12
 
 
