@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.checks.api import ThreadsApi
+from conformance.checks.api import ENOUGH_THREADS, ThreadsApi
 from conformance.checks.conditions import UNSETTLED, ThreadInCondition, settled
 from conformance.checks.outcomes import Blocked
 from conformance.checks.runs import NOT_ENDED, Run, Runs, run_of
@@ -35,6 +35,7 @@ SUBJECT = tuple(
 DELETION = "delete"
 
 _NO_NODE = "a node that no graph has"
+_WRONG_RUN = {"assistant_id": 5, "input": {}}
 _NO_RUN = "no run can be stopped: asked with an id that no run has, which is refused"
 _WAITS = "it is answered only once the run has ended: asked of a run that is not there, or refused"
 
@@ -71,7 +72,7 @@ LEFT_OUT = (
 
 @dataclass(frozen=True)
 class Subject:
-    """A thread in a condition, with the ids of its newest state and run that acts name.
+    """A thread in a condition, with the ids of its oldest state and newest run that acts name.
 
     `checkpoint_id` or `run_id` is an id that does not exist where the thread has no state or no
     run. `join_returns_at_once` says whether joining a run of the thread is answered at once,
@@ -99,12 +100,12 @@ def subject_of(api: ThreadsApi, made: ThreadInCondition, shown: Mapping[str, Any
     """Return the subject of acts for a thread; `shown` is the result of `ways.shown_of` for it."""
     absent = api.client.ownership.absent_id
     states, listed = (shown[each][1] for each in ("history", "run_list"))
-    newest = known_checkpoint_id(states[0]) if isinstance(states, list) and states else None
+    oldest = known_checkpoint_id(states[-1]) if isinstance(states, list) and states else None
     listed = listed if isinstance(listed, list) else []
     return Subject(
         api,
         made,
-        checkpoint_id=str(newest or absent()),
+        checkpoint_id=str(oldest or absent()),
         run_id=str(listed[0][0]) if listed else absent(),
         join_returns_at_once=not any(status in NOT_ENDED for _, status in listed),
     )
@@ -127,7 +128,7 @@ def _create(if_exists: str) -> Send:
 #: `ways.shown_of` belong to them as well.
 NOT_CHANGING: dict[str, Send] = {
     "search": lambda on: on.api.client.search(
-        {"ids": [on.thread_id], "metadata": on.api.context.tag}
+        {"metadata": on.api.context.tag, "limit": ENOUGH_THREADS}
     ),
     "count": lambda on: on.api.client.count({"metadata": on.api.context.tag}),
     "state_at_checkpoint": lambda on: on.api.client.state_at_checkpoint(
@@ -152,13 +153,22 @@ NOT_CHANGING: dict[str, Send] = {
 #: name a run or a node that does not exist.
 REFUSED: dict[str, Send] = {
     "create": _create("raise"),
+    "update": lambda on: on.api.client.update(on.thread_id, {"metadata": 5}),
     "update_state": lambda on: on.api.client.update_state(
         on.thread_id, {**numbered(on.api.context.graph().append, 8), "as_node": _NO_NODE}
     ),
     "prune": lambda on: on.api.client.prune(
         {"thread_ids": [on.thread_id], "strategy": "a strategy that is not published"}
     ),
-    "run_wait": lambda on: on.api.client.run_wait(on.thread_id, {"assistant_id": 5, "input": {}}),
+    "run_wait": lambda on: on.api.client.run_wait(on.thread_id, _WRONG_RUN),
+    "run_stream": lambda on: on.api.client.run_stream(on.thread_id, _WRONG_RUN),
+    "run_background": lambda on: on.api.client.run_background(on.thread_id, _WRONG_RUN),
+    "thread_command": lambda on: on.api.client.thread_command(
+        on.thread_id, {"id": 1, "method": "run.start", "params": _WRONG_RUN}
+    ),
+    "run_delete": lambda on: on.api.client.runs.delete(
+        on.thread_id, on.api.client.ownership.absent_id()
+    ),
     "run_cancel": lambda on: on.api.client.runs.cancel(
         on.thread_id, on.api.client.ownership.absent_id()
     ),
@@ -267,7 +277,7 @@ def _send_refused_run(on: ActContext, way: str) -> object:
     running yet, such a request might be accepted: then the request has a wrong type instead.
     """
     reject = on.api.run_body(9, multitask_strategy="reject")
-    body = reject if on.made.status == "busy" else {"assistant_id": 5, "input": {}}
+    body = reject if on.made.status == "busy" else _WRONG_RUN
     client = on.api.client
     send = {"run_wait": client.run_wait, "run_stream": client.run_stream}[way]
     return send(id_of(on.made.thread), body)

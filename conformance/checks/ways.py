@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.checks.api import ThreadsApi
+from conformance.checks.api import ENOUGH_THREADS, ThreadsApi
 from conformance.checks.comparable_members import shown_by_both, shows_its_state
 from conformance.checks.comparison_count import count_judgement
 from conformance.checks.expect import (
@@ -16,10 +16,12 @@ from conformance.checks.expect import (
     assert_same_thread,
     assert_that,
     published_part,
+    same_thread,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
-from conformance.checks.views import State, Thread, has_data, id_of
+from conformance.checks.views import State, Thread, has_data, id_of, is_integer, known_checkpoint_id
 from conformance.contract.api_constants import LONGEST_PAGE
+from conformance.deployment.client import Answer
 from conformance.json_differences import differences, same_json
 
 #: What a thread shows, by operation.
@@ -30,12 +32,18 @@ _TIMES = ("updated_at", "state_updated_at")
 
 @dataclass(frozen=True)
 class Reads:
-    """What different ways to read one thread show; `found` is None if no search finds it."""
+    """What different ways to read one thread show.
+
+    `found` is None if no search finds it. `matching` is the number of threads of the check that a
+    search finds by the same status, `counted` that of a count, None where counting is not offered.
+    """
 
     shown: Thread
     state: State
     newest: Sequence[State]
     found: Thread | None
+    matching: int
+    counted: int | None
 
 
 def get_caught_up(api: ThreadsApi, thread: Thread) -> Thread:
@@ -48,17 +56,29 @@ def get_caught_up(api: ThreadsApi, thread: Thread) -> Thread:
 
 
 def read_all_ways(api: ThreadsApi, thread: Thread) -> Reads:
-    """Read the thread by GET, its state, its history by POST, and a search for its status."""
+    """Read the thread by GET, its state, its history by POST, and a search and count by status."""
     shown = api.get(thread)
     state = api.state(thread)
     newest = api.post_page(thread, limit=5)
-    body = {"ids": [id_of(thread)], "status": shown.get("status"), "metadata": api.context.tag}
-    found = [
-        each
-        for each in api.list_of(api.client.search(body))
-        if each.get("thread_id") == id_of(thread)
-    ]
-    return Reads(shown, state, newest, found[0] if found else None)
+    filters = {"status": shown.get("status"), "metadata": api.context.tag}
+    matching = api.list_of(api.client.search({**filters, "limit": ENOUGH_THREADS}))
+    counted = api.client.count(filters)
+    found = [each for each in matching if each.get("thread_id") == id_of(thread)]
+    return Reads(
+        shown,
+        state,
+        newest,
+        found[0] if found else None,
+        len(matching),
+        None if api.lacks(counted, thread) else _number(api, counted),
+    )
+
+
+def _number(api: ThreadsApi, counted: Answer) -> int:
+    body = api.ensure_success(counted).body
+    if not is_integer(body):
+        raise api.refusal("a whole number", counted, "integer")
+    return int(body)
 
 
 def assert_ways_agree(api: ThreadsApi, thread: Thread) -> None:
@@ -88,6 +108,12 @@ def _assert_agree(reads: Reads) -> None:
     assert_that(reads.found is not None, f"found by its status {status}", "not found")
     if reads.found is not None:
         assert_same_thread(reads.found, reads.shown, "the thread found")
+    if reads.counted is not None:
+        assert_that(
+            reads.counted == reads.matching,
+            f"a count of {reads.matching} threads of status {status}, as many as are found",
+            str(reads.counted),
+        )
 
 
 def assert_gone(api: ThreadsApi, thread: Thread) -> None:
@@ -151,3 +177,69 @@ def assert_as_before(
         differences(before, seen),
         kinds=difference_kinds(before, seen),
     )
+
+
+def assert_answers_agree(
+    api: ThreadsApi, thread: Thread, shown: Shown, answers: Mapping[str, Answer]
+) -> None:
+    """Assert that requests that only look at a thread answer what `shown_of` shows of it.
+
+    `answers` are looked up by operation: the history and the state at a checkpoint by POST, a
+    search and a count of the threads of the check, GET of a run, and a creation of the thread by
+    `do_nothing`. What a deployment refuses or does not offer is left out.
+    """
+    view, state, states, runs = (shown[each][1] for each in ("get", "state", "history", "run_list"))
+    body = {name: each.body for name, each in answers.items() if each.ok}
+    if isinstance(states, list) and states:
+        assert_equal(*shown_by_both(state, states[0]), "the state of the thread")
+        for one, other in zip(body.get("post_history") or [], states, strict=False):
+            assert_equal(*shown_by_both(one, other), "a state of the history by POST")
+        by_id = {known_checkpoint_id(each): each for each in states}
+        for name in ("state_at_checkpoint", "post_state_at_checkpoint"):
+            at = body.get(name) or {}
+            if known_checkpoint_id(at) in by_id:
+                entry = by_id[known_checkpoint_id(at)]
+                assert_equal(*shown_by_both(at, entry), "the state at a checkpoint")
+    run = body.get("run_get")
+    if isinstance(run, dict) and isinstance(runs, list):
+        wanted = dict(map(tuple, runs)).get(run.get("run_id"))
+        assert_equal(run.get("status"), wanted, "the status of the run")
+    if isinstance(view, dict):
+        if isinstance(body.get("create"), dict):
+            assert_same_thread(body["create"], view, "the thread that exists")
+        _assert_found_and_counted(api, thread, view, answers)
+
+
+def _assert_found_and_counted(
+    api: ThreadsApi, thread: Thread, view: Thread, answers: Mapping[str, Answer]
+) -> None:
+    """Assert that a search shows the thread, and that as many threads are counted as are found.
+
+    Both may be late: they are asked again until the deadline. Threads may have come meanwhile.
+    """
+    search, count = answers.get("search"), answers.get("count")
+    if search is None or not search.ok or (count is not None and not count.ok):
+        return
+
+    def look(found: Answer, counted: Answer | None) -> tuple[Thread | None, int, object]:
+        listed = [each for each in found.body or [] if isinstance(each, dict)]
+        one = next((each for each in listed if each.get("thread_id") == id_of(thread)), None)
+        return one, len(listed), counted.body if counted is not None else len(listed)
+
+    def agrees(seen: tuple[Thread | None, int, object]) -> bool:
+        return seen[0] is not None and same_thread(seen[0], view) and seen[1] == seen[2]
+
+    seen = look(search, count)
+    if not agrees(seen):
+        filters = {"metadata": api.context.tag}
+        seen = api.context.eventually(
+            lambda: look(
+                api.client.search({**filters, "limit": ENOUGH_THREADS}),
+                api.client.count(filters) if count is not None else None,
+            ),
+            agrees,
+        )
+    assert_that(seen[0] is not None, "found by the metadata of the check", "not found")
+    if seen[0] is not None:
+        assert_same_thread(seen[0], view, "the thread found")
+    assert_that(seen[1] == seen[2], f"a count of {seen[1]} threads, as are found", str(seen[2]))

@@ -50,6 +50,35 @@ def takes_the_question(broken: FaultyDeployment) -> None:
 # Ways to read the same fact
 
 
+@fault("post-of-an-old-state-of-a-thread-in-error-has-no-values", breaks="CONDITION-16")
+def has_no_values(broken: FaultyDeployment) -> None:
+    @broken.wire.answers("post_state_at_checkpoint")
+    def show(request: WireRequest, state: Json) -> Json:
+        thread = stored_thread(broken, request.thread_id)
+        in_error = thread is not None and thread.status == "error"
+        return {**state, "values": {}} if in_error else state
+
+
+@fault("a-count-by-idle-leaves-out-an-error-past-a-state-update", breaks="CONDITION-17")
+def leaves_out_an_error(broken: FaultyDeployment) -> None:
+    stale: set[str] = set()
+
+    @broken.wire.before("update_state")
+    def note(request: WireRequest) -> None:
+        thread = stored_thread(broken, request.thread_id)
+        if thread is not None and thread.status == "error":
+            stale.add(thread.thread_id)
+
+    @broken.wire.answers("count", when=lambda request: request.members.get("status") == "idle")
+    def leave_out(request: WireRequest, counted: Json) -> Json:
+        threads = [stored_thread(broken, each) for each in stale]
+        wanted = (request.members.get("metadata") or {}).items()
+        return counted - sum(
+            each is not None and each.status == "idle" and wanted <= each.metadata.items()
+            for each in threads
+        )
+
+
 @fault("search-keeps-the-error-past-a-state-update", breaks="CONDITION-17")
 def keeps_the_error(broken: FaultyDeployment) -> None:
     stale: set[str] = set()
@@ -91,6 +120,77 @@ def are_still_found(broken: FaultyDeployment) -> None:
         return [*found, *(deleted[each] for each in request.members["ids"] if each in deleted)]
 
 
+# What GET shows after an operation
+
+
+fault("a-waited-run-leaves-the-question-before-it", breaks="CONDITION-18 PRUNE-28")(
+    afterwards(
+        lambda before, now: (
+            replace(now, status="interrupted") if before.status == "interrupted" else now
+        ),
+        "run_wait",
+        when=lambda request: "command" not in request.members,
+    )
+)
+
+
+@fault("a-waited-run-on-a-copy-leaves-updated-at", breaks="CONDITION-18")
+def leaves_updated_at(broken: FaultyDeployment) -> None:
+    copies = copies_of(broken)
+    afterwards(
+        lambda before, now: (
+            replace(now, updated_at=before.updated_at) if now.thread_id in copies else now
+        ),
+        "run_wait",
+    )(broken)
+
+
+@fault("a-run-joined-on-a-copy-answers-no-values", breaks="CONDITION-18")
+def answers_no_values(broken: FaultyDeployment) -> None:
+    copies = copies_of(broken)
+
+    @broken.wire.answers("run_join")
+    def show(request: WireRequest, values: Json) -> Json:
+        return {"messages": []} if request.thread_id in copies else values
+
+
+@fault("the-checkpoint-of-a-streamed-run-counts-for-the-next", breaks="CONDITION-18 PRUNE-28")
+def counts_for_the_next(broken: FaultyDeployment) -> None:
+    named: dict[str, Json] = {}
+
+    @broken.wire.before("run_stream")
+    def note(request: WireRequest) -> None:
+        if "checkpoint" in request.members:
+            named[request.thread_id] = request.members["checkpoint"]
+
+    @broken.wire.before("run_background")
+    def start_there(request: WireRequest) -> None:
+        if request.thread_id in named and "checkpoint" not in request.members:
+            request.body = {**request.members, "checkpoint": named.pop(request.thread_id)}
+
+
+@fault("a-command-on-a-copy-moves-updated-at-of-its-source", breaks="CONDITION-18")
+def moves_updated_at_of_its_source(broken: FaultyDeployment) -> None:
+    copies = copies_of(broken)
+
+    @broken.wire.after("thread_command")
+    def move(request: WireRequest, answer: WireAnswer) -> None:
+        source = stored_thread(broken, copies.get(request.thread_id, ""))
+        if answer.ok and source is not None:
+            broken.store.records.keep(replace(source, updated_at=broken.store.records.now()))
+
+
+@fault("a-state-update-of-a-pruned-thread-leaves-updated-at", breaks="PRUNE-28")
+def update_of_a_pruned_thread_leaves_updated_at(broken: FaultyDeployment) -> None:
+    pruned = pruned_threads(broken)
+    afterwards(
+        lambda before, now: (
+            replace(now, updated_at=before.updated_at) if now.thread_id in pruned else now
+        ),
+        "update_state",
+    )(broken)
+
+
 # Copies
 
 
@@ -124,7 +224,7 @@ def reach_a_source_in_error(broken: FaultyDeployment) -> None:
 # Times
 
 
-fault("an-update-of-a-thread-in-error-leaves-updated-at", breaks="CONDITION-11")(
+fault("an-update-of-a-thread-in-error-leaves-updated-at", breaks="CONDITION-11 CONDITION-18")(
     afterwards(
         lambda before, now: (
             replace(now, updated_at=before.updated_at) if before.status == "error" else now

@@ -39,11 +39,13 @@ from conformance.checks.conditions import (
     settled,
 )
 from conformance.checks.expect import assert_untouched
+from conformance.checks.following import FACTS, facts_broken_by_acts
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, requires
 from conformance.checks.runs import Runs
 from conformance.checks.views import id_of
 from conformance.checks.ways import (
     Shown,
+    assert_answers_agree,
     assert_as_before,
     assert_gone,
     assert_ways_agree,
@@ -55,7 +57,8 @@ from conformance.json_differences import same_json
 
 Sends = tuple[tuple[str, Send], ...]
 
-_ALL: Sends = (*NOT_CHANGING.items(), *REFUSED.items())
+#: Those that look come last, so that what they show is also what refused ones have left.
+_ALL: Sends = (*REFUSED.items(), *NOT_CHANGING.items())
 _REMOVAL = next(name for name, acts in CHANGING.items() if DELETION in acts)
 
 
@@ -137,6 +140,20 @@ def test_a_thread_deleted_beside_a_run_is_gone(
         on = ActContext(given, given_runs, _plain(given))
         _block_if_broken(lambda: _apply_acts(on, _REMOVAL))
         raise broken
+
+
+@requires("CONDITION-18")
+@in_conditions(*(each for each in settled() if each not in PRUNED))
+def test_get_follows_every_operation(given: ThreadsApi, given_runs: Runs, condition: str) -> None:
+    _judge_following(given, given_runs, condition)
+
+
+@requires("PRUNE-28")
+@in_conditions(*PRUNED)
+def test_get_follows_every_operation_on_a_pruned_thread(
+    given: ThreadsApi, given_runs: Runs, condition: str
+) -> None:
+    _judge_following(given, given_runs, condition)
 
 
 # Changes to a source or a copy leave the other unchanged
@@ -233,6 +250,25 @@ def _judge_acts(given: ThreadsApi, runs: Runs, condition: str, acts: str) -> Non
         raise broken
 
 
+def _judge_following(given: ThreadsApi, runs: Runs, condition: str) -> None:
+    """Judge each fact; leave out, with a note, those that are broken on a simpler thread too."""
+
+    def broken_on(made: ThreadInCondition) -> dict[str, PromiseBroken]:
+        return facts_broken_by_acts(ActContext(given, runs, made))
+
+    broken = broken_on(make(condition, given, runs))
+    judged_elsewhere: dict[str, PromiseBroken] = {}
+    for simpler in _simpler_threads(given, condition) if broken else ():
+        judged_elsewhere |= broken_on(simpler)
+    for fact in judged_elsewhere:
+        given.context.note(f"left out, as it is broken on a simpler thread: {fact}")
+    for fact, how in broken.items():
+        if fact not in judged_elsewhere:
+            raise how
+    if len(judged_elsewhere) == len(FACTS):
+        raise Blocked.because(next(iter(judged_elsewhere.values())))
+
+
 def _assert_unchanged(
     api: ThreadsApi, made: ThreadInCondition, sends: Sends, *, settles: bool
 ) -> None:
@@ -241,8 +277,12 @@ def _assert_unchanged(
 
     before = api.context.eventually(read, _is_settled) if settles else read()
     subject = subject_of(api, made, before)
+    answers: dict[str, Answer] = {}
     for name, send in sends:
-        if not _is_refused(send(subject)) and REFUSED.get(name) is send:
+        answer = send(subject)
+        if REFUSED.get(name) is not send:
+            answers[name] = answer
+        elif not _is_refused(answer):
             # An accepted request may change the thread; others judge that it was not refused.
             api.context.note(f"not refused: {name}")
             before = read()
@@ -252,6 +292,9 @@ def _assert_unchanged(
         if not settles and not same_json(before["run_list"], read()["run_list"]):
             raise Blocked("a run has begun or ended meanwhile") from None
         raise
+    if settles:
+        # A run under way may change what two requests show.
+        assert_answers_agree(api, made.thread, before, answers)
 
 
 def _is_settled(seen: Shown) -> bool:
