@@ -14,21 +14,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
-import pytest
-
+from benchmarks.condition_stories import stories
 from conformance.checks import conditions
 from conformance.checks.acts import LEFT_OUT, SUBJECT
-from conformance.contract.catalogue import HTTP, PROFILES, load_catalogue
 from conformance.contract.operations import BY_NAME
-from conformance.deployment.settings import Settings
-from conformance.reference.altered import Altered
-from conformance.selftest.asgi import InProcess
-from conformance.selftest.impact import Impact, ImpactRecorder, SentRequest
-from conformance.selftest.processes import Results, Tasks
-from conformance.selftest.worker import Learnt, Worker, deployment, run_worker
+from conformance.selftest.impact import SentRequest
 
 #: Writes that leave a thread in its condition.
 _LEAVING = ("create", "copy")
@@ -62,115 +53,13 @@ class Reached:
             self.checks[pair] = self.checks.get(pair, 0) + 1
 
 
-class _Counting(Worker):
-    """A worker that runs the checks of conditions once, and counts what each requests."""
-
-    def alterations(self) -> Iterable[Altered]:
-        """Yield none: only requests are watched."""
-        return ()
-
-    def _learn(self, items: Sequence[pytest.Item]) -> Learnt:
-        return Learnt()
-
-    def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> Reached:
-        """Return how many checks call each operation in each condition."""
-        reached = Reached()
-        right, self.host.app = deployment(None, with_tenants=False)
-        watcher = ImpactRecorder(right, ())
-        made: list[tuple[str, int]] = []
-        making: list[range] = []
-
-        def watched(
-            right_make: conditions.Make, maker: conditions.Maker
-        ) -> conditions.ThreadInCondition:
-            begun = len(watcher.current.requests)
-            thread = right_make(maker)
-            ended = len(watcher.current.requests)
-            making.append(range(begun, ended))
-            made.append((str(thread.thread["thread_id"]), ended))
-            return thread
-
-        for each, right_make in conditions.MAKERS.items():
-            conditions.MAKERS[each] = partial(watched, right_make)
-        for item in items:
-            condition = _condition_of(item)
-            if condition is None:
-                continue
-            watcher.current = Impact()
-            made.clear()
-            making.clear()
-            self.result(item)
-            sent = [
-                (number, each)
-                for number, each in enumerate(watcher.current.requests)
-                if each.request.operation in SUBJECT and not any(number in one for one in making)
-            ]
-            for thread_id, since in made:
-                reached.add(
-                    condition,
-                    [each for number, each in sent if number >= since and _is_of(each, thread_id)],
-                )
-        self.host.abandon()
-        return reached
-
-
-def _is_of(sent: SentRequest, thread_id: str) -> bool:
-    """Return whether a request is about that thread, or counts or finds threads."""
-    request = sent.request
-    named = request.members.get("thread_ids") or [request.members.get("thread_id")]
-    return (
-        request.thread_id == thread_id
-        or thread_id in named
-        or request.operation in ("search", "count")
-    )
-
-
-def _condition_of(item: pytest.Item) -> str | None:
-    callspec: Any = getattr(item, "callspec", None)
-    named = callspec.params.get("condition") if callspec else None
-    return named if named in conditions.MAKERS else None
-
-
 def count() -> Reached:
     """Return how many checks call each operation in each condition."""
-    tasks, rows = _Once(), _Rows()
-
-    def make(settings: Settings, host: InProcess) -> Worker:
-        return _Counting(settings, host, tasks, rows)
-
-    wanted = tuple(each.id for each in load_catalogue().in_profile(PROFILES[-1], (HTTP,)))
-    run_worker(
-        make,
-        rows,
-        profile=PROFILES[-1],
-        clients=(HTTP,),
-        requirements=wanted,
-        visible_within_s=1.0,
-    )
-    return rows.reached
-
-
-class _Once(Tasks):
-    """A queue with one task."""
-
-    def __init__(self) -> None:
-        self._left: list[str | None] = ["count", None]
-
-    def get(self) -> str | None:
-        """Return the task, and then None."""
-        return self._left.pop(0)
-
-
-class _Rows(Results[Any]):
-    """A queue that keeps the only row; an error text ends the program."""
-
-    reached: Reached
-
-    def put(self, result: Any) -> None:
-        """Keep the row."""
-        if isinstance(result, str):
-            raise SystemExit(result)
-        self.reached = result
+    reached = Reached()
+    for story in stories():
+        for thread_id in story.threads:
+            reached.add(story.condition, [each for _, each in story.of(thread_id)])
+    return reached
 
 
 def left_out() -> Mapping[Pair, str]:

@@ -22,9 +22,10 @@ from conformance.checks.thread_commands import ThreadCommands
 from conformance.checks.views import Thread, checkpoint_named, id_of, items_of_followed_list
 from conformance.deployment.settings import GraphSettings
 
-#: The values of a run are not known: its way tells none.
+#: Stands for the values of a run whose way tells none.
 _UNTOLD = object()
 
+#: Makes an act, may keep something for a later one, and returns what its run answered.
 Act = Callable[[ActContext, dict[str, Any]], Any]
 
 
@@ -43,48 +44,53 @@ class Step:
     left: list[Any] | None = None
 
 
-# The acts; each returns the values that its run answered
+# The acts
 
 
 def _act_named(name: str) -> Callable[[ActContext], Any]:
     return next(acts[name] for acts in CHANGING.values() if name in acts)
 
 
-def _update(on: ActContext, _named: dict[str, Any]) -> Any:
+def _update(on: ActContext, _kept: dict[str, Any]) -> Any:
     _act_named("update")(on)
     return _UNTOLD
 
 
-def _update_state(on: ActContext, named: dict[str, Any]) -> Any:
-    """Update the state, and let the next run that names a checkpoint name the one it made."""
-    named["checkpoint"] = checkpoint_named(_act_named("update_state")(on))
+def _update_state(on: ActContext, kept: dict[str, Any]) -> Any:
+    """Update the state, and keep the checkpoint that it made."""
+    kept["checkpoint"] = checkpoint_named(_act_named("update_state")(on))
     return _UNTOLD
 
 
-def _wait(on: ActContext, _named: dict[str, Any]) -> Any:
+def _wait(on: ActContext, _kept: dict[str, Any]) -> Any:
     return on.api.run(on.made.thread, 8)
 
 
-def _stream(on: ActContext, named: dict[str, Any]) -> Any:
+def _stream(on: ActContext, kept: dict[str, Any]) -> Any:
     """Stream a run from the checkpoint of the state update, which holds for this run alone."""
+    named = {"checkpoint": kept["checkpoint"]} if "checkpoint" in kept else {}
     answer = on.api.client.run_stream(id_of(on.made.thread), on.api.run_body(9, **named))
     return _last_values(events_or_blocked(on.api.ensure_success(answer, on.made.thread).text))
 
 
-def _background(on: ActContext, _named: dict[str, Any]) -> Any:
-    run = on.runs.start(on.made.thread, "agent")
+def _background(on: ActContext, kept: dict[str, Any]) -> Any:
+    kept["run"] = run = on.runs.start(on.made.thread, "agent")
     answer = on.api.client.run_join(run.thread_id, run.run_id)
     if run_error(on.api.ensure_success(answer, on.made.thread)) is not None:
         raise Blocked("the run of the settings' graph failed")
     return answer.body
 
 
-def _command(on: ActContext, _named: dict[str, Any]) -> Any:
+def _command(on: ActContext, kept: dict[str, Any]) -> Any:
+    """Delete the run before, and start another by a command."""
+    if "run" in kept:
+        with suppress(Blocked, Unsupported):
+            on.runs.delete(kept.pop("run"))
     ThreadCommands(on.api, on.runs).run_to_end(on.made.thread, "agent")
     return _UNTOLD
 
 
-def _prune(on: ActContext, _named: dict[str, Any]) -> Any:
+def _prune(on: ActContext, _kept: dict[str, Any]) -> Any:
     _act_named("prune")(on)
     return _UNTOLD
 
@@ -136,17 +142,16 @@ def assert_updated_at_follows(_thread: Thread, step: Step) -> None:
 
 
 def assert_answer_is_shown(_thread: Thread, step: Step) -> None:
-    """Assert that the values of the thread are those that the run answered, where both show any."""
-    if step.answered is not _UNTOLD and step.after.get("values") is not None:
+    """Assert that the values of the thread are those that the run answered, where it shows any."""
+    if step.after.get("values") is not None:
         assert_equal(step.answered, step.after["values"], f"what {step.act} answers")
 
 
 def assert_checkpoint_held_once(_thread: Thread, step: Step, graph: GraphSettings) -> None:
     """Assert that a run goes on from the newest state, though the one before named a checkpoint."""
-    if step.act == _AFTER_NAMED:
-        before, after = (items_of_followed_list(each, graph) for each in (step.before, step.after))
-        if before and after:
-            assert_equal(after[: len(before)], before, f"the items before {step.act}")
+    before, after = (items_of_followed_list(each, graph) for each in (step.before, step.after))
+    if before and after:
+        assert_equal(after[: len(before)], before, f"the items before {step.act}")
 
 
 def assert_beside_stays(api: ThreadsApi, beside: Thread, _changed: Thread) -> None:
@@ -170,12 +175,12 @@ def facts_broken_by_acts(on: ActContext) -> dict[str, PromiseBroken]:
     api, thread = on.api, on.made.thread
     beside = _beside(on)
     broken: dict[str, PromiseBroken] = {}
-    named: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
     left_out = 0
     before = api.get_settled(thread)
     for name in FOLLOWED:
         try:
-            step = _made(on, name, before, named, known=broken)
+            step = _made(on, name, before, kept, known=broken)
         except (Blocked, Unsupported):
             api.context.note(f"left out: {name}")
             left_out += 1
@@ -193,7 +198,7 @@ def facts_broken_by_acts(on: ActContext) -> dict[str, PromiseBroken]:
 
 
 def _beside(on: ActContext) -> Thread:
-    """Return a thread beside as GET shows it: the source of a copy unless it is busy, or another."""
+    """Return a thread beside as GET shows it: the source of a copy unless busy, or another."""
     source = on.made.source and on.api.get(on.made.source)
     if source and source.get("status") != "busy":
         return source
@@ -201,7 +206,7 @@ def _beside(on: ActContext) -> Thread:
 
 
 def _made(
-    on: ActContext, name: str, before: Thread, named: dict[str, Any], *, known: Collection[str]
+    on: ActContext, name: str, before: Thread, kept: dict[str, Any], *, known: Collection[str]
 ) -> Step:
     """Make an act; return what GET shows once all facts hold, or at the deadline.
 
@@ -211,7 +216,7 @@ def _made(
     thread = on.made.thread
 
     def act() -> Step:
-        answered = FOLLOWED[name](on, named)
+        answered = FOLLOWED[name](on, kept)
         left = on.api.state(thread).get("next") if name == "update_state" else None
         return Step(name, before, before, answered, left)
 
@@ -235,10 +240,12 @@ def _facts_broken(on: ActContext, step: Step) -> dict[str, PromiseBroken]:
         assert_status_follows(thread, step)
     with _noting(broken, "updated_at"):
         assert_updated_at_follows(thread, step)
-    with _noting(broken, "answers"):
-        assert_answer_is_shown(thread, step)
-    with _noting(broken, "checkpoint"):
-        assert_checkpoint_held_once(thread, step, on.api.context.graph())
+    if step.answered is not _UNTOLD:
+        with _noting(broken, "answers"):
+            assert_answer_is_shown(thread, step)
+    if step.act == _AFTER_NAMED:
+        with _noting(broken, "checkpoint"):
+            assert_checkpoint_held_once(thread, step, on.api.context.graph())
     return broken
 
 

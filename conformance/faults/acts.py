@@ -134,24 +134,20 @@ fault("a-waited-run-leaves-the-question-before-it", breaks="CONDITION-18 PRUNE-2
 )
 
 
-@fault("a-waited-run-on-a-copy-leaves-updated-at", breaks="CONDITION-18")
-def leaves_updated_at(broken: FaultyDeployment) -> None:
-    copies = copies_of(broken)
+fault("a-streamed-run-of-a-thread-with-a-ttl-leaves-updated-at", breaks="CONDITION-18")(
     afterwards(
-        lambda before, now: (
-            replace(now, updated_at=before.updated_at) if now.thread_id in copies else now
-        ),
-        "run_wait",
-    )(broken)
+        lambda before, now: replace(now, updated_at=before.updated_at) if now.ttl else now,
+        "run_stream",
+    )
+)
 
 
-@fault("a-run-joined-on-a-copy-answers-no-values", breaks="CONDITION-18")
+@fault("a-run-joined-on-a-thread-with-a-ttl-answers-no-values", breaks="CONDITION-18")
 def answers_no_values(broken: FaultyDeployment) -> None:
-    copies = copies_of(broken)
-
     @broken.wire.answers("run_join")
     def show(request: WireRequest, values: Json) -> Json:
-        return {"messages": []} if request.thread_id in copies else values
+        thread = stored_thread(broken, request.thread_id)
+        return {"messages": []} if thread is not None and thread.ttl else values
 
 
 @fault("the-checkpoint-of-a-streamed-run-counts-for-the-next", breaks="CONDITION-18 PRUNE-28")
@@ -169,14 +165,14 @@ def counts_for_the_next(broken: FaultyDeployment) -> None:
             request.body = {**request.members, "checkpoint": named.pop(request.thread_id)}
 
 
-@fault("a-command-on-a-copy-moves-updated-at-of-its-source", breaks="CONDITION-18")
-def moves_updated_at_of_its_source(broken: FaultyDeployment) -> None:
+@fault("a-command-on-a-copy-moves-updated-at-of-a-source-in-error", breaks="CONDITION-18")
+def moves_updated_at_of_a_source_in_error(broken: FaultyDeployment) -> None:
     copies = copies_of(broken)
 
     @broken.wire.after("thread_command")
     def move(request: WireRequest, answer: WireAnswer) -> None:
         source = stored_thread(broken, copies.get(request.thread_id, ""))
-        if answer.ok and source is not None:
+        if answer.ok and source is not None and source.status == "error":
             broken.store.records.keep(replace(source, updated_at=broken.store.records.now()))
 
 

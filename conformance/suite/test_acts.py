@@ -213,6 +213,11 @@ def _simpler_threads(given: ThreadsApi, condition: str) -> Iterator[ThreadInCond
         yield ThreadInCondition(given.copy(source), source=source)
 
 
+def _uncount(given: ThreadsApi, made: ThreadInCondition) -> None:
+    """Delete a thread in which a rule is broken: a count counts all threads of the check."""
+    given.client.delete(id_of(made.thread))
+
+
 def _block_if_broken(story: Callable[[], None]) -> None:
     """Call `story`; raise `Blocked` if it breaks a promise, since other requirements judge it."""
     try:
@@ -225,9 +230,11 @@ def _judge_requests_that_leave(given: ThreadsApi, runs: Runs, condition: str) ->
     def leave(made: ThreadInCondition, sends: Sends) -> None:
         _assert_unchanged(given, made, sends, settles=condition not in UNSETTLED)
 
+    made = make(condition, given, runs)
     try:
-        leave(make(condition, given, runs), _ALL)
+        leave(made, _ALL)
     except PromiseBroken as broken:
+        _uncount(given, made)
         for simpler in _simpler_threads(given, condition):
             _block_if_broken(partial(leave, simpler, _ALL))
         # Send each request alone, so that the failure names the one that changes the thread.
@@ -240,9 +247,11 @@ def _judge_acts(given: ThreadsApi, runs: Runs, condition: str, acts: str) -> Non
     def undergo(made: ThreadInCondition) -> None:
         _apply_acts(ActContext(given, runs, made), acts)
 
+    made = make(condition, given, runs)
     try:
-        undergo(make(condition, given, runs))
+        undergo(made)
     except PromiseBroken as broken:
+        _uncount(given, made)
         for simpler in _simpler_threads(given, condition):
             _block_if_broken(partial(undergo, simpler))
         made = make(condition, given, runs)
