@@ -93,14 +93,17 @@ class Operation:
     keywords: Keywords = field(default_factory=Keywords)
 
     def __post_init__(self) -> None:
+        self._validators: dict[int, Draft202012Validator] = {}
         self._pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.path)))
         for each in self.parameters:
             place = (f"{each['in']} {each['name']}",)
             if each.get("required"):
                 self._unbreakable((*place, "required"), _IN_THE_PATH)
-            self._list(self._resolved(each["schema"]), place, is_text=True)
+            each["schema"] = self._whole(each["schema"])
+            self._list(each["schema"], place, is_text=True)
         if self.body is not None:
-            self._list(self._resolved(self.body), ("body",))
+            self.body = self._whole(self.body)
+            self._list(self.body, ("body",))
 
     def names_in(self, path: str) -> dict[str, str] | None:
         """Return the parameters in a path, by name; None if the path is not of this operation."""
@@ -134,6 +137,20 @@ class Operation:
         self.definitions.update(found.get("$defs", {}))
         return found
 
+    def _whole(self, schema: Schema) -> Schema:
+        """Return a schema with everything that it refers to taken in."""
+        whole: Schema = {}
+        for keyword, value in self._resolved(schema).items():
+            if keyword == "properties":
+                whole[keyword] = {name: self._whole(each) for name, each in value.items()}
+            elif keyword == "anyOf":
+                whole[keyword] = [self._whole(each) for each in value]
+            elif keyword in ("items", "additionalProperties") and isinstance(value, dict):
+                whole[keyword] = self._whole(value)
+            elif keyword not in ANNOTATIONS:
+                whole[keyword] = value
+        return whole
+
     def _list(self, schema: Schema, place: Place, *, is_text: bool = False) -> None:
         for keyword, value in schema.items():
             at = (*place, keyword)
@@ -141,15 +158,15 @@ class Operation:
                 continue
             if keyword == "properties":
                 for name, member in value.items():
-                    self._list(self._resolved(member), (*place, name))
+                    self._list(member, (*place, name))
             elif keyword == "items" or (keyword == "additionalProperties" and value):
                 self.keywords.to_meet.add(at)
                 if isinstance(value, dict):
-                    self._list(self._resolved(value), at)
+                    self._list(value, at)
             elif keyword == "anyOf":
                 self.keywords.to_break.add(at)
                 for number, branch in enumerate(value):
-                    self._list_branch(self._resolved(branch), (*at, str(number)))
+                    self._list_branch(branch, (*at, str(number)))
             else:
                 self._list_assertion(keyword, value, at, is_text=is_text)
 
@@ -175,15 +192,16 @@ class Operation:
         for each in self.parameters:
             values = in_path if each["in"] == "path" else request.query
             if each["name"] in values:
-                schema = self._resolved(each["schema"])
+                schema = each["schema"]
                 place: Place = (f"{each['in']} {each['name']}",)
                 given.append((place, schema, _read(values[each["name"]], schema)))
         if self.body is not None:
             if not request.has_body:
                 return
-            given.append((("body",), self._resolved(self.body), request.body))
+            given.append((("body",), self.body, request.body))
         broken = [list(self._broken(place, schema, value)) for place, schema, value in given]
         self.keywords.broken |= {each for places in broken for each in places}
+        self.keywords.broken &= self.keywords.to_break
         if not any(broken):
             for place, schema, value in given:
                 self.keywords.met |= {*self._met(place, schema, value)}
@@ -192,26 +210,17 @@ class Operation:
                 for each in self.parameters
                 if each.get("required")
             }
+            self.keywords.met &= self.keywords.to_meet
 
     def _validator(self, schema: Schema) -> Draft202012Validator:
-        return Draft202012Validator(schema, format_checker=format_checker())
-
-    def _whole(self, schema: Schema) -> Schema:
-        """Return a schema with everything that it refers to taken in."""
-        whole: Schema = {}
-        for keyword, value in self._resolved(schema).items():
-            if keyword == "properties":
-                whole[keyword] = {name: self._whole(each) for name, each in value.items()}
-            elif keyword == "anyOf":
-                whole[keyword] = [self._whole(each) for each in value]
-            elif keyword in ("items", "additionalProperties") and isinstance(value, dict):
-                whole[keyword] = self._whole(value)
-            elif keyword not in ANNOTATIONS:
-                whole[keyword] = value
-        return whole
+        # By identity: the schemas of an operation are kept, and are many and deep.
+        if id(schema) not in self._validators:
+            made = Draft202012Validator(schema, format_checker=format_checker())
+            self._validators[id(schema)] = made
+        return self._validators[id(schema)]
 
     def _broken(self, place: Place, schema: Schema, value: Json) -> Iterator[Place]:
-        for error in self._validator(self._whole(schema)).iter_errors(value):
+        for error in self._validator(schema).iter_errors(value):
             for each in _with_context(error):
                 path = [str(part) for part in each.absolute_schema_path]
                 yield (*place, *_without_properties(path))
@@ -221,21 +230,21 @@ class Operation:
             at = (*place, keyword)
             if keyword == "properties" and isinstance(value, dict):
                 for name in stated.keys() & value.keys():
-                    yield from self._met((*place, name), self._resolved(stated[name]), value[name])
+                    yield from self._met((*place, name), stated[name], value[name])
             elif keyword == "items" and isinstance(value, list) and value:
                 yield at
                 for each in value:
-                    yield from self._met(at, self._resolved(stated), each)
+                    yield from self._met(at, stated, each)
             elif keyword == "additionalProperties" and isinstance(value, dict):
                 for name in value.keys() - schema.get("properties", {}).keys():
                     yield at
                     if isinstance(stated, dict):
-                        yield from self._met(at, self._resolved(stated), value[name])
+                        yield from self._met(at, stated, value[name])
             elif keyword == "anyOf":
                 for number, branch in enumerate(stated):
-                    if self._validator(self._whole(branch)).is_valid(value):
+                    if self._validator(branch).is_valid(value):
                         yield (*at, str(number))
-                        yield from self._met((*at, str(number)), self._resolved(branch), value)
+                        yield from self._met((*at, str(number)), branch, value)
             elif variants := _variants(keyword, stated):
                 yield from ((*at, each) for each in variants if _is_variant(keyword, each, value))
             elif _APPLIES.get(keyword, lambda _: True)(value):
@@ -316,8 +325,8 @@ def recorded(har: Path) -> Iterator[Request]:
         text = (sent.get("postData") or {}).get("text")
         try:
             body = json.loads(text) if text else None
-        except ValueError:
-            continue  # no JSON, which breaks no keyword of a schema
+        except (ValueError, RecursionError):
+            continue  # no JSON, or too deep to be read: it breaks no keyword of a schema
         query = {each["name"]: each["value"] for each in sent["queryString"]}
         path = urlsplit(sent["url"]).path
         yield Request(sent["method"].lower(), path, query, body, has_body=bool(text))

@@ -6,7 +6,7 @@ A triple of condition, operation and rule is *reached* if a check that names the
 the rule on its thread after the operation was answered: accepted or, for the rule about refused
 requests, refused; a read may be either. It is reached *by itself* if no other accepted write came
 between. `RULES` names the rules, the functions that judge each, and the triples that the sources do
-not allow, with the reasons; pairs in `LEFT_OUT` of `conformance/checks/acts.py` are left out as well.
+not allow, with the reasons; so are pairs in `LEFT_OUT` of `conformance/checks/acts.py`.
 """
 
 from __future__ import annotations

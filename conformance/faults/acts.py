@@ -95,7 +95,7 @@ def keeps_the_error(broken: FaultyDeployment) -> None:
         return right(known, query)
 
 
-@fault("values-of-a-pruned-thread-stand-still", breaks="PRUNE-26")
+@fault("values-of-a-pruned-thread-stand-still", breaks="PRUNE-26 PRUNE-28")
 def stand_still(broken: FaultyDeployment) -> None:
     pruned = pruned_threads(broken)
 
