@@ -15,7 +15,12 @@ from typing import Any
 from conformance.checks.acts import CHANGING, DELETION, ActContext
 from conformance.checks.api import ThreadsApi
 from conformance.checks.events import Event, events_or_blocked
-from conformance.checks.expect import assert_equal, assert_that, timestamp_or_blocked
+from conformance.checks.expect import (
+    assert_equal,
+    assert_same_thread,
+    assert_that,
+    timestamp_or_blocked,
+)
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.checks.runs import run_error
 from conformance.checks.thread_commands import ThreadCommands
@@ -156,7 +161,7 @@ def assert_checkpoint_held_once(_thread: Thread, step: Step, graph: GraphSetting
 
 def assert_beside_stays(api: ThreadsApi, beside: Thread, _changed: Thread) -> None:
     """Assert that GET shows a thread beside the one that was changed as it did before."""
-    assert_equal(api.get(beside), beside, "the thread beside")
+    assert_same_thread(api.get(beside), beside, "the thread beside")
 
 
 #: The names of the facts.

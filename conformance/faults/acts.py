@@ -150,13 +150,14 @@ def answers_no_values(broken: FaultyDeployment) -> None:
         return {"messages": []} if thread is not None and thread.ttl else values
 
 
-@fault("the-checkpoint-of-a-streamed-run-counts-for-the-next", breaks="CONDITION-18 PRUNE-28")
+@fault("a-streamed-checkpoint-counts-for-the-next-run-beside-a-ttl", breaks="CONDITION-18")
 def counts_for_the_next(broken: FaultyDeployment) -> None:
     named: dict[str, Json] = {}
 
     @broken.wire.before("run_stream")
     def note(request: WireRequest) -> None:
-        if "checkpoint" in request.members:
+        thread = stored_thread(broken, request.thread_id)
+        if "checkpoint" in request.members and thread is not None and thread.ttl:
             named[request.thread_id] = request.members["checkpoint"]
 
     @broken.wire.before("run_background")

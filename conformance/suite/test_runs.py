@@ -129,13 +129,17 @@ def test_two_runs_add_their_inputs(given: ThreadsApi, graph: GraphSettings, way:
 
 
 @requires("RUN-18")
-def test_a_checkpoint_counts_for_its_run_alone(given: ThreadsApi, given_runs: Runs) -> None:
+@pytest.mark.parametrize("way", ["wait", "stream", "background"])
+def test_a_checkpoint_counts_for_its_run_alone(
+    given: ThreadsApi, given_runs: Runs, way: str
+) -> None:
     thread = given.empty()
     given_runs.run_to_end(thread, "slow", "first", seconds=0)
     checkpoint_id = known_checkpoint_id(given.state(thread))
     require_some([checkpoint_id], "the state after a run names no checkpoint", "RUN-01")
     checkpoint = {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}
-    given_runs.run_to_end(thread, "slow", "second", seconds=0, checkpoint=checkpoint)
+    body = given_runs.body("slow", "second", seconds=0, checkpoint=checkpoint)
+    given_runs.run_by(way, thread, body)
     before = message_contents(given.state(thread))
     if "second" not in before:
         raise Blocked("the run from a checkpoint did not add its input", by="RUN-CONTROL-16")
