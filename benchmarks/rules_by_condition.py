@@ -94,7 +94,7 @@ _UNDER_WAY = LeftOutTriples(
 _MOVES_ITSELF = "a run under way may move the times itself"
 _WAYS: dict[Judge, tuple[str, ...]] = {
     ways.assert_ways_agree: _BY_ALL,
-    ways.assert_answers_agree: _BY_ALL,
+    ways.answers_that_disagree: _BY_ALL,
 }
 
 RULES = (

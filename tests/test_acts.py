@@ -166,12 +166,12 @@ def test_a_request_that_is_not_refused_may_change_the_thread(
 
     made = ThreadInCondition(given.prepopulated())
     monkeypatch.setitem(acts.REFUSED, "update", accepted)
-    suite._assert_unchanged(given, made, (("update", accepted),), settles=True)
+    suite._disagreeing(given, made, (("update", accepted),), settles=True)
     assert given.context.notes == ["not refused: update"]
     # The same request changes the thread where it is said only to look.
     again = replace(made, thread=given.prepopulated())
     with pytest.raises(PromiseBroken, match="after a look"):
-        suite._assert_unchanged(given, again, (("a look", accepted),), settles=True)
+        suite._disagreeing(given, again, (("a look", accepted),), settles=True)
 
 
 def test_a_run_that_ends_meanwhile_blocks(given: ThreadsApi) -> None:
@@ -182,7 +182,7 @@ def test_a_run_that_ends_meanwhile_blocks(given: ThreadsApi) -> None:
             return given.client.runs.cancel(on.thread_id, on.run_id)
 
         with pytest.raises(Blocked, match="begun or ended"):
-            suite._assert_unchanged(given, made, (("a look", end),), settles=False)
+            suite._disagreeing(given, made, (("a look", end),), settles=False)
 
 
 def test_what_breaks_on_a_simple_thread_blocks() -> None:

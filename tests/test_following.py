@@ -17,8 +17,7 @@ from conformance.checks.conditions import ThreadInCondition
 from conformance.checks.following import FACTS, FOLLOWED, facts_broken_by_acts
 from conformance.checks.outcomes import Blocked, PromiseBroken
 from conformance.checks.runs import Runs
-from conformance.checks.views import id_of
-from conformance.checks.ways import assert_answers_agree, shown_of
+from conformance.checks.ways import answers_that_disagree, shown_of
 from conformance.deployment.client import ABSENT, Answer
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
@@ -158,7 +157,7 @@ def test_what_looks_answers_as_the_thread_shows(given: ThreadsApi) -> None:
         thread, shown, answers = _looked(given, runs)
         assert {*_LOOKS} <= {name for name, each in answers.items() if each.ok}
         # The copy, which was made last, is found and counted by now.
-        assert_answers_agree(given, thread, shown, answers)
+        assert answers_that_disagree(given, thread, shown, answers) == {}
 
 
 def _other(body: Any) -> Any:
@@ -176,7 +175,17 @@ def test_what_looks_and_answers_otherwise_is_noticed(
     _answer_otherwise(given, monkeypatch, operation, lambda body, _: _other(body))
     with Runs(given) as runs:
         thread, shown, answers = _looked(given, runs)
-        monkeypatch.undo() if operation == "create" else None
-        with pytest.raises(PromiseBroken):
-            assert_answers_agree(given, thread, shown, answers)
-    assert id_of(thread)
+        disagreeing = answers_that_disagree(given, thread, shown, answers)
+    assert {*disagreeing} == {"search" if operation == "count" else operation}
+
+
+def test_answers_that_a_plain_thread_gives_too_are_left_out(
+    given: ThreadsApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _answer_otherwise(
+        given, monkeypatch, "post_state_at_checkpoint", lambda body, _: {**body, "values": {}}
+    )
+    with Runs(given) as runs:
+        suite._judge_requests_that_leave(given, runs, "prepopulated")
+    note = "left out, as it is broken on a simpler thread: post_state_at_checkpoint"
+    assert note in given.context.notes

@@ -7,8 +7,8 @@ is judged by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,9 +22,10 @@ from conformance.checks.expect import (
     timestamp_or_blocked,
 )
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
-from conformance.checks.runs import run_error
+from conformance.checks.runs import Run, run_error
 from conformance.checks.thread_commands import ThreadCommands
 from conformance.checks.views import Thread, checkpoint_named, id_of, items_of_followed_list
+from conformance.checks.ways import noting
 from conformance.deployment.settings import GraphSettings
 
 #: Stands for the values of a run whose way tells none.
@@ -91,7 +92,11 @@ def _command(on: ActContext, kept: dict[str, Any]) -> Any:
     if "run" in kept:
         with suppress(Blocked, Unsupported):
             on.runs.delete(kept.pop("run"))
-    ThreadCommands(on.api, on.runs).run_to_end(on.made.thread, "agent")
+    result = ThreadCommands(on.api, on.runs).start(on.made.thread, "agent")
+    run = Run(id_of(on.made.thread), str(result.get("run_id")))
+    status = on.runs.status_once_ended(run, on.api.context.settings.run_timeout_s)
+    if status != "success":
+        raise Blocked(f"the run of the settings' graph that a command started is {status}")
     return _UNTOLD
 
 
@@ -197,7 +202,7 @@ def facts_broken_by_acts(on: ActContext) -> dict[str, PromiseBroken]:
         raise Blocked("the deployment accepts no act that changes the thread")
     with suppress(Blocked, Unsupported):
         _act_named(DELETION)(on)
-    with _noting(broken, "beside"):
+    with noting(broken, "beside"):
         assert_beside_stays(api, beside, thread)
     return broken
 
@@ -241,25 +246,14 @@ def _made(
 def _facts_broken(on: ActContext, step: Step) -> dict[str, PromiseBroken]:
     thread = on.made.thread
     broken: dict[str, PromiseBroken] = {}
-    with _noting(broken, "status"):
+    with noting(broken, "status"):
         assert_status_follows(thread, step)
-    with _noting(broken, "updated_at"):
+    with noting(broken, "updated_at"):
         assert_updated_at_follows(thread, step)
     if step.answered is not _UNTOLD:
-        with _noting(broken, "answers"):
+        with noting(broken, "answers"):
             assert_answer_is_shown(thread, step)
     if step.act == _AFTER_NAMED:
-        with _noting(broken, "checkpoint"):
+        with noting(broken, "checkpoint"):
             assert_checkpoint_held_once(thread, step, on.api.context.graph())
     return broken
-
-
-@contextmanager
-def _noting(broken: dict[str, PromiseBroken], fact: str) -> Iterator[None]:
-    """Note under `fact` how a promise is broken; what cannot be judged is not noted."""
-    try:
-        yield
-    except PromiseBroken as how:
-        broken[fact] = how
-    except Blocked:
-        return

@@ -45,7 +45,7 @@ from conformance.checks.runs import Runs
 from conformance.checks.views import id_of
 from conformance.checks.ways import (
     Shown,
-    assert_answers_agree,
+    answers_that_disagree,
     assert_as_before,
     assert_gone,
     assert_ways_agree,
@@ -218,7 +218,7 @@ def _uncount(given: ThreadsApi, made: ThreadInCondition) -> None:
     given.client.delete(id_of(made.thread))
 
 
-def _block_if_broken(story: Callable[[], None]) -> None:
+def _block_if_broken(story: Callable[[], object]) -> None:
     """Call `story`; raise `Blocked` if it breaks a promise, since other requirements judge it."""
     try:
         story()
@@ -227,12 +227,12 @@ def _block_if_broken(story: Callable[[], None]) -> None:
 
 
 def _judge_requests_that_leave(given: ThreadsApi, runs: Runs, condition: str) -> None:
-    def leave(made: ThreadInCondition, sends: Sends) -> None:
-        _assert_unchanged(given, made, sends, settles=condition not in UNSETTLED)
+    def leave(made: ThreadInCondition, sends: Sends) -> dict[str, PromiseBroken]:
+        return _disagreeing(given, made, sends, settles=condition not in UNSETTLED)
 
     made = make(condition, given, runs)
     try:
-        leave(made, _ALL)
+        disagreeing = leave(made, _ALL)
     except PromiseBroken as broken:
         _uncount(given, made)
         for simpler in _simpler_threads(given, condition):
@@ -241,6 +241,9 @@ def _judge_requests_that_leave(given: ThreadsApi, runs: Runs, condition: str) ->
         for each in _ALL:
             leave(make(condition, given, runs), (each,))
         raise broken
+    if disagreeing:
+        _uncount(given, made)
+        _raise_unless_left_out(given, condition, disagreeing, lambda each: leave(each, _ALL))
 
 
 def _judge_acts(given: ThreadsApi, runs: Runs, condition: str, acts: str) -> None:
@@ -266,21 +269,37 @@ def _judge_following(given: ThreadsApi, runs: Runs, condition: str) -> None:
         return facts_broken_by_acts(ActContext(given, runs, made))
 
     broken = broken_on(make(condition, given, runs))
-    judged_elsewhere: dict[str, PromiseBroken] = {}
-    for simpler in _simpler_threads(given, condition) if broken else ():
-        judged_elsewhere |= broken_on(simpler)
-    for fact in judged_elsewhere:
+    left_out = _raise_unless_left_out(given, condition, broken, broken_on) if broken else {}
+    if left_out.keys() == {*FACTS}:
+        raise Blocked.because(next(iter(left_out.values())))
+
+
+def _raise_unless_left_out(
+    given: ThreadsApi,
+    condition: str,
+    broken: dict[str, PromiseBroken],
+    broken_on: Callable[[ThreadInCondition], dict[str, PromiseBroken]],
+) -> dict[str, PromiseBroken]:
+    """Raise the first failure of a fact that holds on all simpler threads.
+
+    Facts that are broken there too are left out, with a note, and returned: others judge them.
+    """
+    left_out: dict[str, PromiseBroken] = {}
+    for simpler in _simpler_threads(given, condition):
+        left_out |= broken_on(simpler)
+    for fact in left_out:
         given.context.note(f"left out, as it is broken on a simpler thread: {fact}")
     for fact, how in broken.items():
-        if fact not in judged_elsewhere:
+        if fact not in left_out:
             raise how
-    if len(judged_elsewhere) == len(FACTS):
-        raise Blocked.because(next(iter(judged_elsewhere.values())))
+    return left_out
 
 
-def _assert_unchanged(
+def _disagreeing(
     api: ThreadsApi, made: ThreadInCondition, sends: Sends, *, settles: bool
-) -> None:
+) -> dict[str, PromiseBroken]:
+    """Assert that requests leave a thread; return how those that look answer otherwise, by fact."""
+
     def read() -> Shown:
         return shown_of(api, made.thread, times=settles)
 
@@ -301,9 +320,8 @@ def _assert_unchanged(
         if not settles and not same_json(before["run_list"], read()["run_list"]):
             raise Blocked("a run has begun or ended meanwhile") from None
         raise
-    if settles:
-        # A run under way may change what two requests show.
-        assert_answers_agree(api, made.thread, before, answers)
+    # A run under way may change what two requests show.
+    return answers_that_disagree(api, made.thread, before, answers) if settles else {}
 
 
 def _is_settled(seen: Shown) -> bool:

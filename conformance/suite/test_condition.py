@@ -37,13 +37,11 @@ from conformance.checks.views import (
     id_of,
     parent_id_of,
 )
+from conformance.checks.ways import COMPARED_MEMBERS
 from conformance.contract.api_constants import THREAD_STATUSES
 from conformance.deployment.client import ThreadsClient
 from conformance.json_differences import same_json
 from conformance.waiting import wait_until
-
-#: Members that a state at a checkpoint and its entry in the history must show alike.
-_COMPARED_MEMBERS = ("values", "next", "tasks", "metadata", "created_at", "interrupts")
 
 #: The runs that are cancelled as soon as they have made a state, by graph.
 _CANCELLED_AS_THEY_WRITE: dict[str, list[dict[str, Any]]] = {
@@ -522,7 +520,7 @@ def _assert_newest_agrees(api: ThreadsApi, thread: Thread) -> None:
 def _assert_older_agree(api: ThreadsApi, thread: Thread) -> None:
     for entry in api.history(thread):
         state = api.state_at(thread, checkpoint_id_of(entry))
-        both = [each for each in _COMPARED_MEMBERS if each in entry and each in state]
+        both = [each for each in COMPARED_MEMBERS if each in entry and each in state]
         shown, wanted = ({name: each[name] for name in both} for each in (state, entry))
         assert_equal(*shown_by_both(shown, wanted), "the state at a checkpoint")
 
