@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ NUMBER = 12
 
 
 class CopiesLackTheOldest(Threads):
-    def copied_checkpoints(self, source: Thread) -> tuple[Checkpoint, ...]:
+    def copied_checkpoints(self, source: Thread) -> Sequence[Checkpoint]:
         return super().copied_checkpoints(source)[1:]
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conformance.model.block_sequence import BlockSequence
 from conformance.model.errors import ConflictError, InvalidError, ModelError, NotFoundError
 from conformance.model.search import Query
 from conformance.model.store import ThreadStore
@@ -442,3 +444,48 @@ def test_such_an_update_is_alone_in_its_superstep(store: ThreadStore, name: str)
     assert len(store.states.history(prepopulated(store, steps))) == len(steps)
     with pytest.raises(InvalidError, match="alone"):
         prepopulated(store, [*DOCUMENTED, {"updates": [update, update]}])
+
+
+# many states
+
+
+class _Counted(BlockSequence[Any]):
+    """A sequence that counts how often one of its items is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        if not isinstance(place, slice):
+            _Counted.looks += 1
+        found = super().__getitem__(place)
+        return _Counted(found) if isinstance(place, slice) else found
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[place] for place in range(len(self)))
+
+
+@pytest.mark.parametrize("offset", [0, 10, 1990])
+def test_a_page_of_a_long_history_looks_at_few_states(store: ThreadStore, offset: int) -> None:
+    steps = [superstep("call_model")] * 2000
+    thread_id = prepopulated(store, steps)
+    thread = store.records.thread(thread_id)
+    store.records.keep(replace(thread, checkpoints=_Counted(thread.checkpoints)))
+    bound = thread.checkpoints[-1 - offset].checkpoint_id
+    _Counted.looks = 0
+    page = store.states.history(thread_id, limit=5, before={"checkpoint_id": bound})
+    looks = _Counted.looks
+    expected = [each.checkpoint_id for each in thread.checkpoints][::-1][offset + 1 : offset + 6]
+    assert [each["checkpoint_id"] for each in page] == expected
+    # A search by bisection for `before`, twice, and the page.
+    assert looks < 40
+
+
+def test_a_state_is_found_by_its_id_where_ids_are_not_in_the_order_of_time(
+    store: ThreadStore,
+) -> None:
+    thread_id = prepopulated(store)
+    thread = store.records.thread(thread_id)
+    store.records.keep(replace(thread, checkpoints=thread.checkpoints[::-1]))
+    for each in thread.checkpoints:
+        named = {"checkpoint_id": each.checkpoint_id}
+        assert store.states.state(thread_id, named)["checkpoint_id"] == each.checkpoint_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -135,7 +135,7 @@ def test_with_any_seed(seed: int, reference: str, settings_for: MakeSettings) ->
 class ForgetsOldest(Threads):
     """A copy lacks the oldest checkpoint of its source."""
 
-    def copied_checkpoints(self, source: Thread) -> tuple[Checkpoint, ...]:
+    def copied_checkpoints(self, source: Thread) -> Sequence[Checkpoint]:
         return super().copied_checkpoints(source)[1:]
 
 

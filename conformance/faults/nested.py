@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -131,7 +131,7 @@ fault("parents-of-a-subgraph-are-in-one-of-the-same-node", breaks=["NESTED-14"])
 )
 
 
-def _finished(change: Callable[[tuple[Checkpoint, ...]], tuple[Checkpoint, ...]]) -> Apply:
+def _finished(change: Callable[[Sequence[Checkpoint]], Sequence[Checkpoint]]) -> Apply:
     """Change the history of a subgraph that has finished."""
 
     def apply(broken: FaultyDeployment) -> None:

@@ -62,7 +62,9 @@ def change_states(
         def keep(_request: WireRequest, answer: WireAnswer) -> None:
             if answer.ok:
                 thread = store.records.thread(answer.body["thread_id"])
-                store.records.keep(replace(thread, checkpoints=tuple(change(thread.checkpoints))))
+                store.records.keep(
+                    replace(thread, checkpoints=tuple(change((*thread.checkpoints,))))
+                )
 
     return apply
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +40,7 @@ def _each(change: _Change) -> Apply:
     return apply
 
 
-def _states(change: Callable[[tuple[Checkpoint, ...]], tuple[Checkpoint, ...]]) -> Apply:
+def _states(change: Callable[[Sequence[Checkpoint]], Sequence[Checkpoint]]) -> Apply:
     return _each(lambda thread: replace(thread, checkpoints=change(thread.checkpoints)))
 
 
@@ -146,7 +146,7 @@ fault("the-oldest-states-are-lost-at-a-restart", breaks="DURABLE-06")(
 )
 
 
-def _newest_values_are_older(states: tuple[Checkpoint, ...]) -> tuple[Checkpoint, ...]:
+def _newest_values_are_older(states: Sequence[Checkpoint]) -> Sequence[Checkpoint]:
     if len(states) < 2:
         return states
     *older, before, newest = states
@@ -207,7 +207,7 @@ fault("states-of-a-copy-are-lost-at-a-restart", breaks="DURABLE-07 DURABLE-15")(
 )
 
 
-def _trunk(states: tuple[Checkpoint, ...]) -> tuple[Checkpoint, ...]:
+def _trunk(states: Sequence[Checkpoint]) -> Sequence[Checkpoint]:
     by_id = {each.checkpoint_id: each for each in states}
     trunk: list[Checkpoint] = []
     at = states[-1] if states else None

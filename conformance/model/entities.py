@@ -6,6 +6,7 @@ never show the id of its source.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -128,7 +129,7 @@ class Thread:
     metadata: JsonObject
     status: str = "idle"
     config: JsonObject = field(default_factory=dict)
-    checkpoints: tuple[Checkpoint, ...] = ()
+    checkpoints: Sequence[Checkpoint] = ()
     ttl: Ttl | None = None
     runs: tuple[Run, ...] = ()
     temporary: bool = False

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from conformance.model.block_sequence import BlockSequence
 from conformance.model.entities import Checkpoint, Cron, Thread
 from conformance.model.errors import InvalidError, NotFoundError
 from conformance.model.ids_and_times import (
@@ -70,10 +73,10 @@ class Records:
     def checkpoint(self, thread: Thread, checkpoint_id: object) -> Checkpoint:
         """Return the thread's checkpoint of that id; NotFoundError if this thread has none."""
         own = canonical_id(checkpoint_id, "a checkpoint id")
-        for checkpoint in thread.checkpoints:
-            if checkpoint.checkpoint_id == own:
-                return checkpoint
-        raise NotFoundError(f"thread {thread.thread_id} has no checkpoint {own}")
+        position = position_of(own, thread.checkpoints)
+        if position is None:
+            raise NotFoundError(f"thread {thread.thread_id} has no checkpoint {own}")
+        return thread.checkpoints[position]
 
     def named_checkpoint(self, thread: Thread, config: JsonObject | None) -> Checkpoint | None:
         """Return the checkpoint that `{thread_id?, checkpoint_ns?, checkpoint_id?}` names, or None.
@@ -131,18 +134,17 @@ class Records:
     def with_checkpoint(self, thread: Thread, made: Checkpoint) -> Thread:
         """Return `thread` with one more checkpoint, its status and times updated."""
         return self.with_fresh_status_and_times(
-            replace(thread, checkpoints=(*thread.checkpoints, made)), state_changed=True
+            replace(thread, checkpoints=BlockSequence.of(thread.checkpoints).with_added(made)),
+            state_changed=True,
         )
 
     def with_replaced(self, thread: Thread, checkpoint: Checkpoint) -> Thread:
-        """Return `thread` with the checkpoint of the same id replaced."""
-        return replace(
-            thread,
-            checkpoints=tuple(
-                checkpoint if known.checkpoint_id == checkpoint.checkpoint_id else known
-                for known in thread.checkpoints
-            ),
-        )
+        """Return `thread` with the checkpoint of the same id, if it has one, replaced."""
+        position = position_of(checkpoint.checkpoint_id, thread.checkpoints)
+        if position is None:
+            return thread
+        known = BlockSequence.of(thread.checkpoints)
+        return replace(thread, checkpoints=known.with_replaced(position, checkpoint))
 
     def with_fresh_status_and_times(self, thread: Thread, *, state_changed: bool = False) -> Thread:
         """Return `thread` with its status and `updated_at` brought up to date."""
@@ -169,3 +171,13 @@ class Records:
         """Store a cron under its id."""
         self.crons_by_id[cron.cron_id] = cron
         return cron
+
+
+def position_of(checkpoint_id: str, checkpoints: Sequence[Checkpoint]) -> int | None:
+    """Return the position of the checkpoint of that id; None if there is none."""
+    # The ids of a store are in the order of time, unless a freedom or fault has made others.
+    found = bisect_left(checkpoints, checkpoint_id, key=lambda each: each.checkpoint_id)
+    if found < len(checkpoints) and checkpoints[found].checkpoint_id == checkpoint_id:
+        return found
+    every = enumerate(checkpoints)
+    return next((place for place, each in every if each.checkpoint_id == checkpoint_id), None)

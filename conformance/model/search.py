@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from conformance.model import extract as paths
@@ -71,9 +71,13 @@ class Searches:
             ids = {canonical_id(one, "each of ids") for one in query.ids}
         return [
             thread
-            for thread in self.records.threads_by_id.values()
+            for thread in self.candidates(query)
             if (ids is None or thread.thread_id in ids) and self.matches(thread, query)
         ]
+
+    def candidates(self, query: Query) -> Iterable[Thread]:
+        """Return threads among which are all that match `query`, oldest first."""
+        return self.records.threads_by_id.values()
 
     def matches(self, thread: Thread, query: Query) -> bool:
         """Return whether a thread has the status, metadata and values that `query` requires."""

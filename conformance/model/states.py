@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from conformance.model.assistants import Assistants
 from conformance.model.containment import contains
@@ -10,7 +10,7 @@ from conformance.model.entities import Checkpoint, Thread
 from conformance.model.errors import ConflictError, InvalidError
 from conformance.model.graphs import INPUT, START
 from conformance.model.ids_and_times import JsonObject, deep_copy
-from conformance.model.records import Records
+from conformance.model.records import Records, position_of
 from conformance.model.supersteps import parse_update, superstep, with_results
 from conformance.model.views import Views, checkpoint_config
 
@@ -106,11 +106,12 @@ class States:
         """Return the checkpoints made before `bound`; all of them where it is None."""
         if bound is None:
             return checkpoints
-        return checkpoints[: [c.checkpoint_id for c in checkpoints].index(bound.checkpoint_id)]
+        return checkpoints[: position_of(bound.checkpoint_id, checkpoints)]
 
-    def ordered_states(self, checkpoints: Sequence[Checkpoint]) -> Sequence[Checkpoint]:
+    def ordered_states(self, checkpoints: Sequence[Checkpoint]) -> Iterable[Checkpoint]:
         """Return checkpoints in the order of a history: newest first."""
-        return checkpoints[::-1]
+        # Not a copy in that order: a page costs what its states cost, however many there are.
+        return reversed(checkpoints)
 
     def state_matches(self, state: JsonObject, metadata: JsonObject) -> bool:
         """Return whether a state passes the history's metadata filter."""

@@ -120,7 +120,7 @@ class Threads:
             self.records.keep(replace(copy, status=self.records.status_of(copy)))
         )
 
-    def copied_checkpoints(self, source: Thread) -> tuple[Checkpoint, ...]:
+    def copied_checkpoints(self, source: Thread) -> Sequence[Checkpoint]:
         """Return the history of a copy: the same frozen checkpoints."""
         return source.checkpoints
 

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conformance.model.errors import ModelError
 from conformance.model.store import ThreadStore
+from conformance.model.thread_index import IndexedSearches
 from conformance.reference.answers import answer_model_error, answer_not_routed, answer_server_error
 from conformance.reference.crons import CronDriver, cron_routes
 from conformance.reference.run_driver import RunDriver
@@ -23,12 +24,17 @@ from conformance.reference.thread_streams import thread_stream_routes
 from conformance.reference.threads import thread_routes
 
 
-def new_store(speed: float = 1.0) -> ThreadStore:
-    """Return an empty store with random ids; its clock runs `speed` times as fast as real time."""
+def new_store(speed: float = 1.0, *, indexed: bool = False) -> ThreadStore:
+    """Return an empty store with random ids; its clock runs `speed` times as fast as real time.
+
+    With `indexed` searches by metadata take no longer beside many other threads. A fault or freedom
+    may change what matches, so its store has no index.
+    """
     begun = datetime.now(UTC)
     return ThreadStore(
         clock=lambda: begun + (datetime.now(UTC) - begun) * speed,
         ids=uuid.uuid4,
+        parts=(IndexedSearches,) if indexed else (),
     )
 
 
@@ -46,7 +52,7 @@ def create_app(
     `continues` the active runs and the crons of a store that another application served before
     continue.
     """
-    store = store if store is not None else new_store(speed)
+    store = store if store is not None else new_store(speed, indexed=True)
     driver = RunDriver(store, speed)
     crons = CronDriver(store, driver, cron_minute_s)
     app = Starlette(

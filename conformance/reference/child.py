@@ -12,7 +12,7 @@ from conformance.reference.server import serve
 
 def serve_child(port: str = "0", file: str | None = None) -> None:
     """Serve the reference until the end of stdin, with its threads in `file` if one is given."""
-    store = new_store()
+    store = new_store(indexed=True)
     app = RestartableApp(store)
     if file and attach_journal(store, Path(file)):
         app.restart()

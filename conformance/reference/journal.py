@@ -10,9 +10,10 @@ import os
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from conformance.model.store import ThreadStore
+from conformance.model.thread_index import IndexedThreads
 
 #: A change: the name of the mapping, the id, and the new value, or None where it is deleted.
 _Change = tuple[str, str, Any]
@@ -53,7 +54,9 @@ def attach_journal(store: ThreadStore, file: Path) -> bool:
             journal.write(pickle.dumps(change))
 
     for name in _MAPPINGS:
-        setattr(store.records, name, _JournaledDict(name, getattr(store.records, name), write))
+        kept = getattr(store.records, name)
+        kind = _JournaledIndex if isinstance(kept, IndexedThreads) else _JournaledDict
+        setattr(store.records, name, kind(kept).writing(name, write))
     return held
 
 
@@ -73,16 +76,26 @@ def _changes(file: Path) -> Iterator[tuple[_Change, int]]:
 
 
 class _JournaledDict(dict[str, Any]):
-    """A dict that writes each change to the journal before it applies it."""
+    """A dict that writes each change to the journal before it applies it, once it is `writing`."""
 
-    def __init__(self, name: str, held: dict[str, Any], write: Callable[[_Change], None]) -> None:
-        super().__init__(held)
+    _name = ""
+    _write: Callable[[_Change], None] | None = None
+
+    def writing(self, name: str, write: Callable[[_Change], None]) -> Self:
+        """Write changes from now on, under the name of the mapping, and return the dict."""
         self._name, self._write = name, write
+        return self
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._write((self._name, key, value))
+        if self._write is not None:
+            self._write((self._name, key, value))
         super().__setitem__(key, value)
 
     def __delitem__(self, key: str) -> None:
-        self._write((self._name, key, None))
+        if self._write is not None:
+            self._write((self._name, key, None))
         super().__delitem__(key)
+
+
+class _JournaledIndex(_JournaledDict, IndexedThreads):
+    """Threads by id, with an index, whose changes are written."""

@@ -1344,7 +1344,7 @@ def delete_of_active_run_leaves_thread_busy(deployment: Altered) -> None:
 def thread_created_anew_has_old_history(deployment: Altered) -> None:
     """A thread created under the id of a deleted one shows the old states."""
     store = deployment.store
-    orphans: dict[str, tuple[Checkpoint, ...]] = {}
+    orphans: dict[str, Sequence[Checkpoint]] = {}
 
     @deployment.override(Threads.delete)
     def delete(right: Any, thread_id: str) -> None:
