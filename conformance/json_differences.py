@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deepdiff import DeepDiff
@@ -90,39 +90,37 @@ def differences(expected: Any, actual: Any) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def differences_by_place(expected: list[Any], actual: list[Any]) -> tuple[str, ...]:
-    """Return the smallest differences of two lists of equal length, item by item.
+@dataclass
+class ItemDifferences:
+    """The differences of two lists, item by item: the first `SHOWN` that differ, and the number.
 
-    At most `SHOWN` items are compared in depth; a last line counts the further ones that differ.
+    The lists may be compared in parts, so that neither need be in memory.
     """
-    places = _differing(expected, actual)
-    lines = list(differences(*(_at(places[:SHOWN], items) for items in (expected, actual))))
-    if (rest := len(places) - SHOWN) > 0:
-        lines.append(f"… and {rest} more of {len(expected)} differ")
-    return tuple(lines)
 
+    items: int = 0
+    differing: int = 0
+    #: The first items that differ, by position: those expected, and those that came.
+    expected: dict[int, Any] = field(default_factory=dict)
+    actual: dict[int, Any] = field(default_factory=dict)
 
-def differing_items(
-    expected: list[Any], actual: list[Any]
-) -> tuple[dict[int, Any], dict[int, Any]]:
-    """Return the first items that differ, by position, at most `SHOWN`, of both lists.
+    def add(self, expected: Any, actual: Any) -> None:
+        """Compare the next item of both lists."""
+        if not same_json(expected, actual):
+            self.differing += 1
+            if self.differing <= SHOWN:
+                self.expected[self.items], self.actual[self.items] = expected, actual
+        self.items += 1
 
-    The lists have equal length.
-    """
-    places = _differing(expected, actual)[:SHOWN]
-    return _at(places, expected), _at(places, actual)
+    def add_equal(self, items: int) -> None:
+        """Add so many items, which are known to be equal."""
+        self.items += items
 
-
-def _at(places: list[int], items: list[Any]) -> dict[int, Any]:
-    return {place: items[place] for place in places}
-
-
-def _differing(expected: list[Any], actual: list[Any]) -> list[int]:
-    return [
-        place
-        for place, (one, other) in enumerate(zip(expected, actual, strict=True))
-        if not same_json(one, other)
-    ]
+    def lines(self) -> tuple[str, ...]:
+        """Return the smallest differences of the first items, and a line for further ones."""
+        found = differences(self.expected, self.actual)
+        if (rest := self.differing - SHOWN) > 0:
+            return *found, f"… and {rest} more of {self.items} differ"
+        return found
 
 
 def json_path(parts: Iterable[Any]) -> str:

@@ -10,10 +10,9 @@ from conformance.json_differences import (
     ABSENT,
     SHOWN,
     Change,
+    ItemDifferences,
     changes,
     differences,
-    differences_by_place,
-    differing_items,
     same_json,
 )
 
@@ -103,21 +102,31 @@ def test_the_first_differences_are_told_and_the_others_counted(
 def test_of_two_lists_the_first_items_that_differ_are_told(beyond: int) -> None:
     expected = [0, *range(1, SHOWN + beyond + 1)]
     actual = [0.0, *([None] * (SHOWN + beyond))]
-    lines = differences_by_place(expected, actual)
+    found = compared(expected, actual)
+    lines = found.lines()
     assert lines[0] == "$[1]: expected 1, got null"
     counted = (f"… and {beyond} more of {len(expected)} differ",) if beyond else ()
     assert lines[SHOWN:] == counted
-    first, second = differing_items(expected, actual)
-    assert first == {place: place for place in range(1, SHOWN + 1)}
-    assert second == dict.fromkeys(range(1, SHOWN + 1))
+    assert (found.items, found.differing) == (len(expected), SHOWN + beyond)
+    assert found.expected == {place: place for place in range(1, SHOWN + 1)}
+    assert found.actual == dict.fromkeys(range(1, SHOWN + 1))
 
 
 def test_equal_lists_have_no_items_that_differ() -> None:
-    assert differences_by_place([1, True], [1.0, True]) == ()
-    assert differing_items([1, True], [1.0, True]) == ({}, {})
+    found = compared([1, True], [1.0, True])
+    assert (found.items, found.differing, found.lines()) == (2, 0, ())
+    assert (found.expected, found.actual) == ({}, {})
 
 
-def test_only_lists_of_one_length_have_items_that_differ() -> None:
-    for compare in (differences_by_place, differing_items):
-        with pytest.raises(ValueError, match="shorter"):
-            compare([1, 2], [1])
+def test_items_that_are_known_to_be_equal_count_as_places() -> None:
+    found = ItemDifferences()
+    found.add_equal(3)
+    found.add("a", "b")
+    assert found.lines() == ("$[3]: expected 'a', got 'b'",)
+
+
+def compared(expected: list[Any], actual: list[Any]) -> ItemDifferences:
+    found = ItemDifferences()
+    for one, other in zip(expected, actual, strict=True):
+        found.add(one, other)
+    return found

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.checks.check_context import CheckContext
+from conformance.checks.history_pages import HistoryPages
 from conformance.checks.messages import server_generates_message_ids
 from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported
 from conformance.checks.views import (
@@ -21,10 +22,7 @@ from conformance.checks.views import (
     id_of,
     is_integer,
     is_newest_first,
-    known_checkpoint_id,
-    parent_id_of,
 )
-from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.contract.causes import MISSING, NOT_GRANTED, Cause
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import ABSENT, Answer, ThreadsClient
@@ -33,8 +31,8 @@ from conformance.json_differences import same_json
 from conformance.json_text import as_json
 from conformance.safe_text import excerpt
 
-#: A history of more pages, or with more characters in all, is not read to its end.
-MOST_PAGES, MOST_CHARACTERS = 1000, 64 * 2**20
+#: A history with more characters is not read as a whole: see `HistoryPages`.
+MOST_CHARACTERS = 64 * 2**20
 #: The limit of a search whose limit is not tested: more threads than a check makes. The
 #: published maximum has a requirement of its own.
 ENOUGH_THREADS = 100
@@ -253,28 +251,12 @@ class ThreadsApi:
         parent, or if they hold `made` states, as many as the check made; else `Blocked`. Also
         `Blocked` if a prerequisite history is not ordered newest first.
         """
-        states = self.page(thread, limit=LONGEST_PAGE)
-        pages, characters = 1, 0
-        known = {str(known_checkpoint_id(state)) for state in states}
-        while states and (oldest := known_checkpoint_id(states[-1])):
-            answer = self.client.history(id_of(thread), limit=LONGEST_PAGE, before=oldest)
-            if not answer.ok or not isinstance(answer.body, list):
-                has_begun = "parent_checkpoint" in states[-1] and not parent_id_of(states[-1])
-                if has_begun or (made is not None and len(states) >= made):
-                    break
-                raise Blocked(
-                    f"the history of {id_of(thread)} cannot be read whole: "
-                    f"GET history?before answers {answer.status}",
-                    by=Cause.refused(answer.operation, answer.status, NOT_GRANTED),
-                )
-            fresh = [each for each in answer.body if str(known_checkpoint_id(each)) not in known]
-            if not fresh:
-                break
-            states += fresh
-            pages, characters = pages + 1, characters + len(answer.text)
-            if pages > MOST_PAGES or characters > MOST_CHARACTERS:
-                raise Blocked(f"the history of {id_of(thread)} does not end: {len(states)} states")
-            known |= {str(known_checkpoint_id(state)) for state in fresh}
+        states: list[State] = []
+        read = HistoryPages(self, thread, made)
+        for page in read.unordered_pages():
+            states += page
+            if read.characters > MOST_CHARACTERS:
+                raise Blocked(f"the history of {id_of(thread)} is too long: {len(states)} states")
         if self.arranging and not is_newest_first(states):
             raise Blocked(f"the history of {id_of(thread)} is not ordered newest first")
         return History(id_of(thread), states)

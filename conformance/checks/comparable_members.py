@@ -108,6 +108,11 @@ def masked_state(state: State, thread_id: str, copied_from: str | None = None) -
     return _masked(mask_thread_id(published_state(state), thread_id), copied_from)
 
 
+def maskable_state(state: State, copied_from: str | None = None) -> State:
+    """Return a state as `masked_state` does, but for its thread's own id, which is not masked."""
+    return _masked(published_state(state), copied_from)
+
+
 def mask_thread_id(value: Any, thread_id: str) -> Any:
     """Return a copy of `value` in which every string equal to `thread_id` is masked."""
     own, length = thread_id.lower(), len(thread_id)

@@ -16,18 +16,14 @@ from conformance.checks.comparable_members import (
     shows_its_state,
 )
 from conformance.checks.comparison_count import count_comparison, count_judgement
+from conformance.checks.history_identity import HistoryInPages, compare_histories
 from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
-from conformance.checks.views import History, State, Thread, has_data, id_of
+from conformance.checks.views import History, State, Thread, id_of
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.contract.causes import place
 from conformance.contract.schemas import violations
 from conformance.deployment.client import Answer
-from conformance.json_differences import (
-    differences,
-    differences_by_place,
-    differing_items,
-    same_json,
-)
+from conformance.json_differences import same_json
 from conformance.json_text import as_json
 from conformance.safe_text import excerpt
 
@@ -73,33 +69,32 @@ def assert_that(holds: bool, expected: str, actual: Any) -> None:
         raise PromiseBroken(excerpt(expected), excerpt(str(actual)))
 
 
-def assert_identical_history(copy: History, source: History) -> None:
+def assert_identical_history(copy: HistoryInPages, source: HistoryInPages) -> None:
     """Assert that two histories are equal once each thread's own id is masked.
 
-    `Blocked` if no state of the source has values: only ids would be compared.
+    Both are read page by page. `Blocked` if no state of the source has values: only ids would be
+    compared.
     """
-    count_comparison([state.get("values") for state in source])
-    if len(source) and not any(has_data(state.get("values")) for state in source):
+    found = compare_histories(copy, source)
+    if found.expected and not found.shows_values:
         raise Blocked("no state of the source shows values")
-    if len(copy) != len(source):
+    if found.copied != found.expected:
         raise PromiseBroken(
-            f"a history of {len(source)} states, as the source's",
-            f"{len(copy)} states",
-            differences(source.checkpoint_ids(), copy.checkpoint_ids()),
+            f"a history of {found.expected} states, as the source's",
+            f"{found.copied} states",
+            found.id_differences(),
             kinds=("length",),
         )
-    wanted, shown = masked_states(source), masked_states(copy, source.thread_id)
-    found = differences_by_place(wanted, shown)
-    if found:
+    if found.states.differing:
         raise PromiseBroken(
             "every state equal to the source's but for the thread's own id",
-            f"{len(source)} states on both sides, which differ",
-            found,
-            kinds=difference_kinds(*differing_items(wanted, shown)),
+            f"{found.expected} states on both sides, which differ",
+            found.states.lines(),
+            kinds=difference_kinds(found.states.expected, found.states.actual),
         )
 
 
-def require_identical_history(copy: History, source: History) -> None:
+def require_identical_history(copy: HistoryInPages, source: HistoryInPages) -> None:
     """Block the check unless two histories are identical: COPY-03 judges that."""
     try:
         assert_identical_history(copy, source)

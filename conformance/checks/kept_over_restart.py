@@ -15,12 +15,7 @@ from conformance.checks.runs import Runs
 from conformance.checks.views import History, State, Thread, has_data
 from conformance.checks.ways import get_caught_up
 from conformance.deployment.ownership.guard import NotOursRefusal
-from conformance.json_differences import (
-    differences,
-    differences_by_place,
-    differing_items,
-    same_json,
-)
+from conformance.json_differences import ItemDifferences, differences, same_json
 
 _T = TypeVar("_T")
 
@@ -57,12 +52,15 @@ def assert_same_states(after: list[State], before: list[State]) -> None:
             differences(_ids(before), _ids(after)),
             kinds=("length",),
         )
-    if found := differences_by_place(before, after):
+    found = ItemDifferences()
+    for one, other in zip(before, after, strict=True):
+        found.add(one, other)
+    if found.differing:
         raise PromiseBroken(
             "every state as before the restart",
             f"{len(before)} states, which differ",
-            found,
-            kinds=difference_kinds(*differing_items(before, after)),
+            found.lines(),
+            kinds=difference_kinds(found.expected, found.actual),
         )
 
 

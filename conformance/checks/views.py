@@ -29,6 +29,11 @@ class History:
         """Return the checkpoint ids, newest first; `PromiseBroken` if one is missing."""
         return [checkpoint_id_of(state) for state in self.states]
 
+    def pages(self) -> Iterator[list[State]]:
+        """Yield all states as one page; nothing if there are none."""
+        if self.states:
+            yield self.states
+
     def __len__(self) -> int:
         return len(self.states)
 
