@@ -20,6 +20,7 @@ from conformance.checks.outcomes import NotRun, OptionNotGiven
 from conformance.checks.require_declared import own_document, require_claim
 from conformance.checks.restarts import NOT_RESTARTED, Restart
 from conformance.checks.runs import Runs
+from conformance.checks.scale import NOT_SCALED
 from conformance.checks.thread_commands import ThreadCommands
 from conformance.checks.thread_streams import ThreadStreams
 from conformance.checks.visits import Visits
@@ -191,6 +192,14 @@ def restart(worker_resources: WorkerResources, given: ThreadsApi) -> Restart:
         raise OptionNotGiven(NOT_RESTARTED)
     worker_resources.restarter.require_there()
     return Restart(worker_resources.restarter, worker_resources.connection, given)
+
+
+@pytest.fixture
+def scale(settings: Settings) -> int:
+    """Return how many states and how many threads to make; `NotRun` without the option."""
+    if not settings.scale:
+        raise OptionNotGiven(NOT_SCALED)
+    return settings.scale
 
 
 @pytest.fixture

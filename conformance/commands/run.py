@@ -46,6 +46,7 @@ from conformance.commands.restart_options import (
 from conformance.commands.run_again import run_again
 from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.commands.run_schema_comparison import compare_schemas
+from conformance.commands.scale_option import check_scale, scale_option
 from conformance.commands.server_options import open_target
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.defects import DEFECT_FILE, SuiteDefectError
@@ -198,6 +199,7 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
 @read_only_options
 @restart_options
 @load_options
+@scale_option
 @timeout_option
 @run_timeout_option
 @outage_within_option
@@ -260,6 +262,7 @@ def run_command(
     options["capabilities"] = tuple(map(_known_capability, options["capabilities"]))
     if not (url or server):
         refuse_access_options(options)
+    options["scale"] = options["scale"] or 0
     options["graph"], options["graphs"] = chosen_graphs(context, graph_id)
     baselining = RunBaseline.from_options(baseline, write_baseline, strict=strict_baseline)
     redact = Redactor(headers).text
@@ -287,6 +290,7 @@ def run_command(
             )
             redact = redactor_of(settings).text
             check_access_options(settings)
+            check_scale(settings)
             restarter = restarter_of(settings, deployment, restart_command)
             info = deployment.known_as(identify_deployment(settings))
             warn_about_graph(settings)

@@ -37,6 +37,8 @@ CLIENTS_CAPABILITY = "clients"
 ACCESS_CAPABILITY = "access"
 #: What survives a restart: judged only if the user says that the deployment may be restarted.
 RESTART_CAPABILITY = "durability"
+#: Many states and many threads: judged only if the user says how many may be made.
+SCALE_CAPABILITY = "scale"
 
 _DIRECTORY = Path(__file__).parent / "requirements"
 _ID = re.compile(r"^[A-Z]+(-[A-Z]+)?-\d{2}$")

@@ -109,8 +109,9 @@ class Settings:
     `stop` or `kill`; empty: not at all. `shard` is the part of the checks that this run makes, such
     as `2/5`; empty: all. While the checks run, `load_users` users send requests as well, from
     `load_processes` processes, each with a pause of `load_pause_s` between two requests on average.
-    `max_body_mib` is the cap of a response body; `ca_bundle` is a PEM file of trusted certificates,
-    and `insecure` trusts any.
+    `scale` is the number of states in one thread, and of threads, that the checks of scale make;
+    0: none are made. `max_body_mib` is the cap of a response body; `ca_bundle` is a PEM file of
+    trusted certificates, and `insecure` trusts any.
     """
 
     url: str
@@ -145,6 +146,7 @@ class Settings:
     load_users: int = 0
     load_processes: int = 1
     load_pause_s: float = 0.5
+    scale: int = 0
     max_body_mib: int = MAX_BODY_MIB
     ca_bundle: str | None = None
     insecure: bool = False

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conformance.contract.catalogue import HTTP, Catalogue
+from conformance.contract.catalogue import HTTP, SCALE_CAPABILITY, Catalogue
 from conformance.deployment.settings import Settings
 
 
@@ -40,10 +40,19 @@ def restarts(item: pytest.Item) -> bool:
     return item.get_closest_marker("restarts") is not None
 
 
+def is_of_capability(item: pytest.Item, catalogue: Catalogue, capability: str) -> bool:
+    """Return whether a check decides a requirement of that capability."""
+    return any(
+        catalogue.requirements[each].capability == capability for each in requirements_of(item)
+    )
+
+
 def selected_requirements(settings: Settings, catalogue: Catalogue) -> frozenset[str]:
     """Return the ids that a run judges, by its profile, effort, clients and selection.
 
-    A requirement that is selected by its id is judged at any effort.
+    A requirement that is selected by its id is judged at any effort. Those of scale are
+    selected only with a scale, or by id or capability: what was not asked for leaves no run
+    incomplete.
     """
     return frozenset(
         each.id
@@ -54,6 +63,10 @@ def selected_requirements(settings: Settings, catalogue: Catalogue) -> frozenset
             else settings.allows_effort(each.effort)
         )
         and (not settings.capabilities or each.capability in settings.capabilities)
+        and (
+            each.capability != SCALE_CAPABILITY
+            or bool(settings.scale or settings.requirements or settings.capabilities)
+        )
     )
 
 

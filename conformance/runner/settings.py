@@ -45,6 +45,7 @@ class SettingsOptions(TypedDict, total=False):
     load_users: int
     load_processes: int
     load_pause_s: float
+    scale: int
     max_body_mib: int
     ca_bundle: str | None
     insecure: bool

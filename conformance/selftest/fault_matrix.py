@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from conformance.contract.catalogue import (
     HTTP,
     PROFILES,
     RESTART_CAPABILITY,
+    SCALE_CAPABILITY,
     load_catalogue,
 )
 from conformance.contract.verdicts import Verdict
@@ -38,12 +40,15 @@ from conformance.selftest.worker import (
     Learnt,
     Worker,
     deployment,
+    needs_scale,
     needs_tenants,
     run_worker,
 )
 
 #: The reference shows every change at once, so that waiting would change nothing.
 VISIBLE_WITHIN_S = 0.05
+#: The scale of the checks of scale under a fault: beyond the states and threads of all others.
+SCALE = 160
 #: One of the documents' clients is enough to show that their requirements can fail.
 CLIENTS_TRIED = ("curl", "python-sdk")
 
@@ -74,8 +79,9 @@ def run_matrix(
 def _concerns(fault: Fault, capability: str) -> bool:
     """Return whether a fault breaks requirements of that capability.
 
-    Only faults of these capabilities are tried with the documents' clients, access control or
-    restarts: under any other fault a deployment is as wrong after a restart as before.
+    Only faults of these capabilities are tried with the documents' clients, access control,
+    restarts or scale: under any other fault a deployment is as wrong after a restart as before, and
+    with many threads as with few.
     """
     requirements = load_catalogue().requirements
     return any(requirements[each].capability == capability for each in fault.breaks)
@@ -174,6 +180,9 @@ class _FaultWorker(Worker):
         broken, self.host.app = deployment(chosen, with_tenants=with_tenants)
         self.process = broken.app
         restarting = _concerns(chosen, RESTART_CAPABILITY)
+        scaling = _concerns(chosen, SCALE_CAPABILITY)
+        if scaling:
+            self.connect(replace(self.settings, scale=SCALE))
         # Checks by a documents' client are run only for faults that break requirements of clients.
         clients = self.settings.clients if _concerns(chosen, CLIENTS_CAPABILITY) else (HTTP,)
         concerned = [
@@ -182,6 +191,7 @@ class _FaultWorker(Worker):
             if needs_tenants(each) is with_tenants
             and client_of(each) in clients
             and (restarting or not restarts(each))
+            and (scaling or not needs_scale(each))
             and (chosen.name not in self.narrow or set(requirements_of(each)) & set(chosen.breaks))
             and learnt.touched[each].affected_by(broken)
         ]
@@ -189,6 +199,8 @@ class _FaultWorker(Worker):
         results = list(self._results_of(concerned, learnt))
         results += results_of_errors(self.server_errors, results, load_catalogue())
         self.host.abandon()
+        if scaling:
+            self.connect(self.settings)
 
         def requirements_with(verdict: Verdict) -> tuple[str, ...]:
             found = {

@@ -17,7 +17,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from conformance.checks.fixtures import RESOURCES, WorkerResources
-from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
+from conformance.contract.catalogue import ACCESS_CAPABILITY, SCALE_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
 from conformance.deployment.restart import Restarter
@@ -30,7 +30,7 @@ from conformance.reference.restarting import RestartableApp
 from conformance.reference.tenants import KEY_HEADER
 from conformance.report.record import CheckResult
 from conformance.runner.pytest_engine import own_pytest, pytest_arguments
-from conformance.runner.selection import requirements_of
+from conformance.runner.selection import is_of_capability
 from conformance.runner.server_errors import ServerError
 from conformance.runner.settings import new_settings
 from conformance.runner.worker import Checks
@@ -47,6 +47,8 @@ SPEED = 4.0
 #: Real seconds that a minute of a cron's schedule lasts, and within which its run is awaited.
 CRON_MINUTE_S = 0.1
 CRON_WITHIN_S = 2.0
+#: The scale of the checks of scale on the reference and under freedoms.
+SMALL_SCALE = 20
 #: The API keys of the tenants, for the checks of access control.
 TENANTS = {"key-of-the-user-2f6d81": "user", "key-of-another-9c04e7": "another"}
 
@@ -61,8 +63,13 @@ def deployment(chosen: Fault | None, *, with_tenants: bool) -> tuple[Altered, AS
 @cache
 def needs_tenants(item: pytest.Item) -> bool:
     """Return whether a check is about access control."""
-    requirements = load_catalogue().requirements
-    return any(requirements[each].capability == ACCESS_CAPABILITY for each in requirements_of(item))
+    return is_of_capability(item, load_catalogue(), ACCESS_CAPABILITY)
+
+
+@cache
+def needs_scale(item: pytest.Item) -> bool:
+    """Return whether a check is about many states or threads."""
+    return is_of_capability(item, load_catalogue(), SCALE_CAPABILITY)
 
 
 class Worker:
@@ -228,6 +235,7 @@ def run_worker(
             backoff_s=0.0,
             protected=True,
             restart="kill",
+            scale=SMALL_SCALE,
             headers=((KEY_HEADER, user),),
             other_headers=((KEY_HEADER, another),),
         )

@@ -1,0 +1,47 @@
+"""`run --scale`: how many states and how many threads the checks of scale may make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from conformance.contract.catalogue import SCALE_CAPABILITY, load_catalogue
+from conformance.deployment.settings import Settings
+from conformance.runner.selection import selected_requirements
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+#: Time is also measured at a quarter of the scale: with fewer there is nothing to page through.
+_LEAST = 20
+
+
+def scale_option(command: _Command) -> _Command:
+    """Add the option `--scale`."""
+    return click.option(
+        "--scale",
+        type=click.IntRange(_LEAST),
+        metavar="N",
+        help="Also make a thread with N states, and N threads, check copy, history, paging, count "
+        "and search with them, and tell how time grows with N.  [default: not at all]",
+    )(command)
+
+
+def check_scale(settings: Settings) -> None:
+    """Raise `click.UsageError` if `--scale` is given and the run makes no check of it."""
+    if not settings.scale:
+        return
+    if settings.read_only:
+        raise click.UsageError(
+            "--read-only and --scale exclude each other: a read-only run makes no threads"
+        )
+    catalogue = load_catalogue()
+    scaled = {
+        each.id for each in catalogue.requirements.values() if each.capability == SCALE_CAPABILITY
+    }
+    if not scaled & selected_requirements(settings, catalogue):
+        raise click.UsageError(
+            "--scale serves the requirements SCALE-* of the profile full, and this run judges none "
+            "of them: add --profile full, or give --requirement 'SCALE-*'"
+        )
