@@ -143,10 +143,10 @@ class Growth:
 
     def __str__(self) -> str:
         """Return the milliseconds per state or thread by number, and whether they grow with it."""
-        each = {size: seconds * 1000 / size for size, seconds in self._seconds.items()}
+        each = {size: self._seconds[size] * 1000 / size for size in sorted(self._seconds)}
         shown = ", ".join(f"{milliseconds:.3g}" for milliseconds in each.values())
         at = ", ".join(f"{size:,}" for size in each)
         first, last = each[min(each)], each[max(each)]
         times = last / first if first else 1.0
-        how = "linear" if times <= _LINEAR else f"not linear, {times:.1f} times as long for each"
+        how = "linear" if times <= _LINEAR else f"not linear, {times:.1f} times as long each"
         return f"{self._act}: {shown} ms per {self._unit} at {at}: {how}"

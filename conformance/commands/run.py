@@ -260,6 +260,7 @@ def run_command(
     options["requirements"] = find_requirements(load_catalogue(), options["requirements"])
     options["profile"] = _profile_of(context, options["profile"], options["requirements"])
     options["capabilities"] = tuple(map(_known_capability, options["capabilities"]))
+    check_scale(options)
     if not (url or server):
         refuse_access_options(options)
     options["scale"] = options["scale"] or 0
@@ -290,7 +291,6 @@ def run_command(
             )
             redact = redactor_of(settings).text
             check_access_options(settings)
-            check_scale(settings)
             restarter = restarter_of(settings, deployment, restart_command)
             info = deployment.known_as(identify_deployment(settings))
             warn_about_graph(settings)

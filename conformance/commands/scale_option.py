@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from conformance.contract.catalogue import SCALE_CAPABILITY, load_catalogue
-from conformance.deployment.settings import Settings
-from conformance.runner.selection import selected_requirements
+from conformance.runner.settings import SettingsOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -28,19 +27,21 @@ def scale_option(command: _Command) -> _Command:
     )(command)
 
 
-def check_scale(settings: Settings) -> None:
+def check_scale(options: SettingsOptions) -> None:
     """Raise `click.UsageError` if `--scale` is given and the run makes no check of it."""
-    if not settings.scale:
+    if not options["scale"]:
         return
-    if settings.read_only:
+    if options["read_only"]:
         raise click.UsageError(
             "--read-only and --scale exclude each other: a read-only run makes no threads"
         )
-    catalogue = load_catalogue()
-    scaled = {
-        each.id for each in catalogue.requirements.values() if each.capability == SCALE_CAPABILITY
-    }
-    if not scaled & selected_requirements(settings, catalogue):
+    requirements, capabilities = options["requirements"], options["capabilities"]
+    if not any(
+        each.capability == SCALE_CAPABILITY
+        and (not requirements or each.id in requirements)
+        and (not capabilities or each.capability in capabilities)
+        for each in load_catalogue().in_profile(options["profile"], options["clients"])
+    ):
         raise click.UsageError(
             "--scale serves the requirements SCALE-* of the profile full, and this run judges none "
             "of them: add --profile full, or give --requirement 'SCALE-*'"
