@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance.checks import history_identity
 from conformance.checks.comparable_members import masked_state
 from conformance.checks.expect import assert_identical_history
 from conformance.checks.history_identity import aligned, compare_histories, is_same_text
 from conformance.checks.outcomes import PromiseBroken
+from conformance.checks.views import Page
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.json_differences import SHOWN, same_json
 
@@ -48,12 +51,25 @@ class Pages:
     def __init__(self, thread_id: str, states: list[dict[str, Any]], *lengths: int) -> None:
         self.thread_id, self._states, self._lengths = thread_id, states, lengths or (1,)
 
-    def pages(self) -> Iterator[list[dict[str, Any]]]:
+    def pages(self) -> Iterator[Page]:
         place = number = 0
         while place < len(self._states):
             length = self._lengths[number % len(self._lengths)]
-            yield self._states[place : place + length]
+            states = self._states[place : place + length]
+            yield Page(states, json.dumps(states) if number % 2 else None)
             place, number = place + length, number + 1
+
+
+def pages_of(one: dict[str, Any], other: dict[str, Any]) -> list[tuple[Page, Page]]:
+    """The two states as pages whose text is known, in two forms, and as such whose is not."""
+    return [
+        (Page([one]), Page([other])),
+        (Page([one], json.dumps([one])), Page([other], json.dumps([other]))),
+        (
+            Page([one], json.dumps([one], separators=(" ,", " : "))),
+            Page([other], json.dumps([other], separators=(" ,", " : "))),
+        ),
+    ]
 
 
 @given(_STATES, _STATES)
@@ -61,7 +77,7 @@ def test_states_of_the_same_text_are_equal(
     copied: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     for one, other in ((copied, expected), (expected, expected)):
-        if is_same_text([one], [other], COPY, SOURCE):
+        if any(is_same_text(*pages, COPY, SOURCE) for pages in pages_of(one, other)):
             assert same_json(masked_state(one, COPY, SOURCE), masked_state(other, SOURCE))
 
 
@@ -74,7 +90,24 @@ def test_what_is_no_id_in_its_own_case_is_not_decided_by_the_text(
     values_of: Callable[[str], Any],
 ) -> None:
     copied, expected = ({"values": values_of(each)} for each in (COPY, SOURCE))
-    assert not is_same_text([copied], [expected], COPY, SOURCE)
+    for pages in pages_of(copied, expected):
+        assert not is_same_text(*pages, COPY, SOURCE)
+
+
+def test_what_is_written_with_escapes_is_not_decided_by_the_text() -> None:
+    escaped = COPY.replace("-", r"\u002d")
+    copied, expected = (Page([{"values": COPY}], f'[{{"values":"{escaped}"}}]') for _ in range(2))
+    assert not is_same_text(copied, expected, COPY, SOURCE)
+
+
+def test_the_text_of_a_page_as_it_was_sent_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    def must_not_be_called(*_: object) -> str:
+        raise AssertionError
+
+    monkeypatch.setattr(history_identity, "_canonical_text", must_not_be_called)
+    one, other = ({"values": {"n": 1}, "metadata": {"thread_id": each}} for each in (COPY, SOURCE))
+    pages = Page([one], json.dumps([one])), Page([other], json.dumps([other]))
+    assert is_same_text(*pages, COPY, SOURCE)
 
 
 def test_the_text_of_a_right_copy_is_the_same() -> None:
@@ -89,8 +122,10 @@ def test_the_text_of_a_right_copy_is_the_same() -> None:
         }
 
     for named in (COPY, SOURCE):
-        assert is_same_text([state(COPY, named)], [state(SOURCE, SOURCE)], COPY, SOURCE)
-    assert not is_same_text([state(COPY, "third")], [state(SOURCE, SOURCE)], COPY, SOURCE)
+        for pages in pages_of(state(COPY, named), state(SOURCE, SOURCE)):
+            assert is_same_text(*pages, COPY, SOURCE)
+    for pages in pages_of(state(COPY, "third"), state(SOURCE, SOURCE)):
+        assert not is_same_text(*pages, COPY, SOURCE)
 
 
 _LENGTHS = st.lists(st.integers(1, 4), min_size=1, max_size=3)
@@ -116,9 +151,11 @@ def test_pages_change_nothing_in_the_comparison(
 
 
 def test_parts_are_of_equal_length_until_one_ends() -> None:
-    parts = list(
-        aligned([[{"a": 1}], [{"a": 2}, {"a": 3}]], [[{"b": 4}, {"b": 5}], [{"b": 6}, {"b": 7}]])
-    )
+    ones = [Page([{"a": 1}]), Page([{"a": 2}, {"a": 3}], "[2, 3]")]
+    others = [Page([{"b": 4}, {"b": 5}], "[4, 5]"), Page([{"b": 6}, {"b": 7}])]
+    parts = list(aligned(ones, others))
+    # The text of a page is not that of a part of it.
+    assert all(page.text is None for part in parts for page in part)
     assert [(len(one), len(other)) for one, other in parts] == [(1, 1), (1, 1), (1, 1), (0, 1)]
     assert [each["a"] for one, _ in parts for each in one] == [1, 2, 3]
     assert [each["b"] for _, other in parts for each in other] == [4, 5, 6, 7]
@@ -146,19 +183,19 @@ class _Fresh:
         self.alive: weakref.WeakSet[Any] = weakref.WeakSet()
         self.most = 0
 
-    def pages(self) -> Iterator[list[dict[str, Any]]]:
+    def pages(self) -> Iterator[Page]:
         for page in range(self._pages):
             yield self._page(page)
             self.most = max(self.most, len(self.alive))
 
-    def _page(self, page: int) -> list[dict[str, Any]]:
+    def _page(self, page: int) -> Page:
         states = []
         for number in range(page * self._length, (page + 1) * self._length):
             # Every state differs, so that all are kept if any are.
             state = _State(made(number, self.thread_id, next=[self.thread_id[-1] * 2]))
             self.alive.add(state)
             states.append(state)
-        return list(states)
+        return Page(states)
 
 
 def test_no_more_than_a_page_of_each_history_is_in_memory() -> None:

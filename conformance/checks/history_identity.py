@@ -1,24 +1,28 @@
 """The comparison of two histories, page by page.
 
 However long the histories are, no more than a page of each is in memory: equal states are known by
-their canonical text, and of those that differ the first are kept, and the rest counted.
+their text, as it was sent or in canonical form, and of those that differ the first are kept, and
+the rest counted.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from conformance.checks.comparable_members import OWN_THREAD, maskable_state, masked_state
 from conformance.checks.comparison_count import count_comparison
-from conformance.checks.views import State, has_data, known_checkpoint_id
+from conformance.checks.views import Page, State, has_data, known_checkpoint_id
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.json_differences import ABSENT, Change, ItemDifferences, differences
 
 #: Members in one order, and every character beyond ASCII as an escape.
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+#: The beginning of an escape of a character that an id may have; canonical texts have none.
+_ASCII_ESCAPE = re.compile(r"\\u00[2-7]")
 
 
 class HistoryInPages(Protocol):
@@ -28,7 +32,7 @@ class HistoryInPages(Protocol):
     def thread_id(self) -> str:
         """The id of the thread."""
 
-    def pages(self) -> Iterator[list[State]]:
+    def pages(self) -> Iterator[Page]:
         """Yield the states, newest first, in pages that are not empty."""
 
 
@@ -56,7 +60,7 @@ class HistoryComparison:
             return differences(wanted, shown)
         return (str(self.parting),) if self.parting else ()
 
-    def add(self, copied: list[State], expected: list[State], copy_id: str, source_id: str) -> None:
+    def add(self, copied: Page, expected: Page, copy_id: str, source_id: str) -> None:
         """Compare the next states of both: equally many, or none of the history that has ended."""
         if not self.shows_values:
             count_comparison([state.get("values") for state in expected])
@@ -94,45 +98,57 @@ def compare_histories(copy: HistoryInPages, source: HistoryInPages) -> HistoryCo
     return found
 
 
-def aligned(
-    ones: Iterable[list[State]], others: Iterable[list[State]]
-) -> Iterator[tuple[list[State], list[State]]]:
+def aligned(ones: Iterable[Page], others: Iterable[Page]) -> Iterator[tuple[Page, Page]]:
     """Yield the states of two histories in parts of equal length, then what only one of them has.
 
     The pages of a history may be shorter than those of the other.
     """
     one_pages, other_pages = iter(ones), iter(others)
-    one: list[State] = []
-    other: list[State] = []
+    one, other = Page(()), Page(())
     while True:
-        one = one or next(one_pages, [])
-        other = other or next(other_pages, [])
+        one = one or next(one_pages, one)
+        other = other or next(other_pages, other)
         length = min(len(one), len(other)) or max(len(one), len(other))
         if not length:
             return
-        yield one[:length], other[:length]
-        one, other = one[length:], other[length:]
+        yield _beginning(one, length), _beginning(other, length)
+        one, other = Page(one[length:]), Page(other[length:])
 
 
-def is_same_text(copied: list[State], expected: list[State], copy_id: str, source_id: str) -> bool:
+def _beginning(page: Page, length: int) -> Page:
+    return page if len(page) <= length else Page(page[:length])
+
+
+def is_same_text(copied: Page, expected: Page, copy_id: str, source_id: str) -> bool:
     """Return whether states of a copy and its source are equal, as far as their texts show it.
 
     If this is false they may still be equal: 1 and 1.0 are, and so are ids in upper and lower case.
     """
-    text = _masked_text(copied, copy_id, source_id)
-    return text is not None and text == _masked_text(expected, source_id)
+    sent = _masked_text(copied.text, copy_id)
+    if sent is not None and sent == _masked_text(expected.text, source_id):
+        return True
+    text = _masked_text(_canonical_text(copied, source_id), copy_id)
+    return text is not None and text == _masked_text(_canonical_text(expected), source_id)
 
 
-def _masked_text(states: list[State], thread_id: str, copied_from: str | None = None) -> str | None:
-    """Return the canonical text of states with the id of their thread masked.
+def _canonical_text(states: Page, copied_from: str | None = None) -> str:
+    return _canonical([maskable_state(state, copied_from) for state in states])
 
-    None if it cannot be masked in a text: where it is the name of a member, or in another case.
+
+def _masked_text(text: str | None, thread_id: str) -> str | None:
+    """Return the JSON text of states with the id of their thread masked.
+
+    None if it cannot be masked in the text: where it is the name of a member, in another case, or
+    perhaps written with escapes.
     """
-    text = _canonical([maskable_state(state, copied_from) for state in states])
     own = json.dumps(thread_id)
-    # The end of a text that holds a quotation mark would look like a whole text.
-    if f"{own}:" in text or f"\\{own}" in text:
-        return None
-    if text.lower().count(own.lower()) != text.count(own):
+    if (
+        text is None
+        or _ASCII_ESCAPE.search(text)
+        # The end of a text that holds a quotation mark would look like a whole text.
+        or f"\\{own}" in text
+        or re.search(rf"{re.escape(own)}\s*:", text)
+        or text.lower().count(own.lower()) != text.count(own)
+    ):
         return None
     return text.replace(own, json.dumps(OWN_THREAD))

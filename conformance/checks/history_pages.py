@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from conformance.checks.outcomes import Blocked
 from conformance.checks.views import (
+    Page,
     State,
     Thread,
     id_of,
@@ -40,7 +41,7 @@ class HistoryPages:
         #: The number of characters of the pages read so far, without the first.
         self.characters = 0
 
-    def pages(self) -> Iterator[list[State]]:
+    def pages(self) -> Iterator[Page]:
         """Read the history page by page, as `unordered_pages` does, and report the last pages only.
 
         `Blocked` if a prerequisite history is not ordered newest first.
@@ -54,7 +55,7 @@ class HistoryPages:
             yield page
             before = page[-1:]
 
-    def unordered_pages(self) -> Iterator[list[State]]:
+    def unordered_pages(self) -> Iterator[Page]:
         """Yield the pages, until a page is empty or holds no new state.
 
         New is what neither the page before nor the first one holds. Where `before` is refused, the
@@ -62,7 +63,8 @@ class HistoryPages:
         states as the check made; else `Blocked`.
         """
         api = self._api
-        fresh = api.page(self._thread, limit=self._limit)
+        answer = api.client.history(self.thread_id, limit=self._limit)
+        fresh = Page(api.list_of(answer, self._thread), answer.text)
         first = former = _ids(fresh)
         pages, states = 1, len(fresh)
         while fresh:
@@ -82,7 +84,9 @@ class HistoryPages:
                 )
             shown: list[State] = answer.body
             known = first | former
-            fresh = [each for each in shown if str(known_checkpoint_id(each)) not in known]
+            fresh = Page(each for each in shown if str(known_checkpoint_id(each)) not in known)
+            if len(fresh) == len(shown):
+                fresh.text = answer.text
             former = _ids(shown)
             pages, states = pages + 1, states + len(fresh)
             self.characters += len(answer.text)

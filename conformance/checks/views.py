@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeGuard
@@ -18,6 +18,14 @@ Thread = dict[str, Any]
 State = dict[str, Any]
 
 
+class Page(list[State]):
+    """The states of one page of a history; `text` is the JSON of exactly these states, if known."""
+
+    def __init__(self, states: Iterable[State], text: str | None = None) -> None:
+        super().__init__(states)
+        self.text = text
+
+
 @dataclass(frozen=True)
 class History:
     """All states of one thread, newest first."""
@@ -29,10 +37,10 @@ class History:
         """Return the checkpoint ids, newest first; `PromiseBroken` if one is missing."""
         return [checkpoint_id_of(state) for state in self.states]
 
-    def pages(self) -> Iterator[list[State]]:
+    def pages(self) -> Iterator[Page]:
         """Yield all states as one page; nothing if there are none."""
         if self.states:
-            yield self.states
+            yield Page(self.states)
 
     def __len__(self) -> int:
         return len(self.states)

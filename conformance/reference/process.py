@@ -14,7 +14,6 @@ from typing import IO, ClassVar
 import conformance
 from conformance.reference.server import READY
 
-_DEADLINE_S = 30.0
 _GRACE_S = 5.0
 
 
@@ -35,6 +34,9 @@ class ReferenceProcess:
         "import sys; from conformance.reference.child import serve_child; "
         "serve_child(*sys.argv[1:])"
     )
+
+    #: The seconds within which it accepts requests.
+    deadline_s: ClassVar[float] = 30.0
 
     def __init__(self, *options: str, store: Path | None = None) -> None:
         self._options = options
@@ -76,7 +78,7 @@ class ReferenceProcess:
             # Ctrl-C in the terminal goes to the parent alone, which then ends the child.
             start_new_session=True,
         )
-        line = _first_line(self._process.stdout)
+        line = _first_line(self._process.stdout, self.deadline_s)
         if not line.startswith(READY):
             said = self._stop()
             raise ReferenceNotStartedError(f"the reference did not start: {line}{said}".strip())
@@ -103,11 +105,11 @@ class ReferenceProcess:
         return errors
 
 
-def _first_line(stream: IO[str] | None) -> str:
+def _first_line(stream: IO[str] | None, within_s: float) -> str:
     assert stream is not None
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lambda: lines.put(stream.readline()), daemon=True).start()
     try:
-        return lines.get(timeout=_DEADLINE_S)
+        return lines.get(timeout=within_s)
     except queue.Empty:
         return ""
