@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conformance.model import block_sequence
@@ -17,9 +17,12 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(block_sequence, "_BLOCK", 4)
 
 
+#: A busy machine must not fail a test.
+_settings = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _BOUND = st.none() | st.integers(-25, 25)
 
 
+@_settings
 @given(
     st.lists(st.integers(), max_size=20),
     st.builds(slice, _BOUND, _BOUND, _BOUND.filter(bool)),

@@ -37,6 +37,7 @@ def of_all(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         run_dir=str(tmp_path_factory.mktemp("run")),
         profile="full",
         effort="thorough",
+        scale=20,
         clients=ALL_CLIENTS,
     )
 

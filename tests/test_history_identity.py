@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conformance.checks import history_identity
@@ -22,6 +22,8 @@ from conformance.json_differences import SHOWN, same_json
 
 SOURCE, COPY = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 
+#: A busy machine must not fail a test.
+_settings = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 #: Texts among which are those that only a careless comparison of texts takes for an id.
 _TEXTS = st.sampled_from(
     [
@@ -72,6 +74,7 @@ def pages_of(one: dict[str, Any], other: dict[str, Any]) -> list[tuple[Page, Pag
     ]
 
 
+@_settings
 @given(_STATES, _STATES)
 def test_states_of_the_same_text_are_equal(
     copied: dict[str, Any], expected: dict[str, Any]
@@ -131,6 +134,7 @@ def test_the_text_of_a_right_copy_is_the_same() -> None:
 _LENGTHS = st.lists(st.integers(1, 4), min_size=1, max_size=3)
 
 
+@_settings
 @given(st.lists(_STATES, max_size=6), st.lists(_STATES, max_size=6), _LENGTHS, _LENGTHS)
 def test_pages_change_nothing_in_the_comparison(
     copied: list[dict[str, Any]],
