@@ -222,7 +222,7 @@ def test_what_takes_minutes_needs_effort(settings_for: MakeSettings) -> None:
     catalogue = load_catalogue()
 
     def selected(**options: Any) -> frozenset[str]:
-        settings = settings_for("http://x", profile="full", **options)
+        settings = settings_for("http://x", profile="full", scale=20, **options)
         return selected_requirements(settings, catalogue)
 
     everything = {each.id for each in catalogue.in_profile("full")}
