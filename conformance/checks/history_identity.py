@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from conformance.checks.comparable_members import OWN_THREAD, maskable_state, masked_state
@@ -18,6 +19,7 @@ from conformance.checks.comparison_count import count_comparison
 from conformance.checks.views import Page, State, has_data, known_checkpoint_id
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.json_differences import ABSENT, Change, ItemDifferences, differences
+from conformance.parallel import start, wait_for
 
 #: Members in one order, and every character beyond ASCII as an escape.
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -106,8 +108,17 @@ def aligned(ones: Iterable[Page], others: Iterable[Page]) -> Iterator[tuple[Page
     one_pages, other_pages = iter(ones), iter(others)
     one, other = Page(()), Page(())
     while True:
-        one = one or next(one_pages, one)
-        other = other or next(other_pages, other)
+        if one or other:
+            one = one or next(one_pages, one)
+            other = other or next(other_pages, other)
+        else:
+            # At the same time: while one page is parsed, the deployment makes the other.
+            coming = start(partial(next, other_pages, other))
+            try:
+                one = next(one_pages, one)
+            finally:
+                wait_for([coming])
+            other = coming.result()
         length = min(len(one), len(other)) or max(len(one), len(other))
         if not length:
             return
