@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conformance.model import thread_index
 from conformance.model.entities import Thread
 from conformance.model.search import Query, Searches
 from conformance.model.store import ThreadStore
@@ -55,8 +56,14 @@ def test_the_index_finds_what_a_look_at_every_thread_finds(
     store = store_of(IndexedSearches)
     done(store, acts)
     plain = Searches(store.records, store.views)
+    pages: list[dict[str, Any]] = [{}, {"offset": 1, "limit": 2}, {"sort_order": "asc"}]
     for query in (Query(metadata=wanted), Query(metadata=wanted, status="idle"), Query()):
         assert store.searches.matching(query) == plain.matching(query)
+        for few in (0, 1000):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(thread_index, "_FEW", few)
+                for page in pages:
+                    assert store.searches.search(query, **page) == plain.search(query, **page)
 
 
 @pytest.fixture
@@ -103,3 +110,14 @@ def test_threads_of_an_earlier_process_are_in_the_index(tmp_path: Path) -> None:
     later = new_store(indexed=True)
     attach_journal(later, tmp_path / "store")
     assert later.searches.search(Query(metadata={"tag": "own"})) == [own]
+
+
+@pytest.mark.parametrize("query", [Query(status="idle"), Query(metadata={"graph_id": "agent"})])
+def test_a_search_for_the_newest_of_many_looks_at_few(
+    query: Query, looked_at: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread_index, "_FEW", 10)
+    store = new_store(indexed=True)
+    made = [store.threads.create(metadata={"graph_id": "agent"}) for _ in range(20)]
+    assert store.searches.search(query, limit=2, offset=1) == [made[-2], made[-3]]
+    assert len(looked_at) == 3

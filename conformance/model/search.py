@@ -56,9 +56,15 @@ class Searches:
             raise InvalidError(f"extract takes at most {paths.MOST_PATHS} paths")
         for path in (extract or {}).values():
             paths.parse_path(path)
-        ordered = self.ordered_threads(self.matching(query), sort_by, sort_order)
-        page = self.page(ordered, offset, limit)
+        page = self.found_page(query, offset, limit, sort_by, sort_order)
         return [self.selected(self.views.thread_view(thread), select, extract) for thread in page]
+
+    def found_page(
+        self, query: Query, offset: int, limit: int, sort_by: str, sort_order: str
+    ) -> Sequence[Thread]:
+        """Return one page of the threads that match `query`, in the order requested."""
+        ordered = self.ordered_threads(self.matching(query), sort_by, sort_order)
+        return self.page(ordered, offset, limit)
 
     def count(self, query: Query = Query()) -> int:
         """Return the number of matching threads."""

@@ -1,18 +1,22 @@
 """An index of threads by their metadata, so that a search does not look at every thread.
 
 A store with a million threads of other people is searched as fast as an empty one, as long as the
-search names one text in the metadata, such as the tag of a run.
+search names one text in the metadata, such as the tag of a run, or asks for the newest threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from conformance.model.entities import Thread
 from conformance.model.ids_and_times import JsonObject
 from conformance.model.records import Records
-from conformance.model.search import Query, Searches
+from conformance.model.search import DEFAULT_SORT, Query, Searches
 from conformance.model.views import Views
+
+#: Where more threads than this have a text, the newest threads are looked at in turn.
+_FEW = 1000
 
 
 class IndexedThreads(dict[str, Thread]):
@@ -48,6 +52,10 @@ class IndexedThreads(dict[str, Thread]):
             if not ids:
                 del self._ids[text]
 
+    def have_text(self, metadata: JsonObject) -> int:
+        """Return how many threads have the rarest text of `metadata`; all, if it has none."""
+        return min((len(self._ids.get(each, ())) for each in _texts(metadata)), default=len(self))
+
     def with_metadata(self, metadata: JsonObject) -> Iterable[Thread]:
         """Return, oldest first, threads among which are all that have this metadata."""
         found = [self._ids.get(text, {}) for text in _texts(metadata)]
@@ -70,6 +78,24 @@ class IndexedSearches(Searches):
         if isinstance(threads, IndexedThreads) and query.metadata:
             return threads.with_metadata(query.metadata)
         return super().candidates(query)
+
+    def found_page(
+        self, query: Query, offset: int, limit: int, sort_by: str, sort_order: str
+    ) -> Sequence[Thread]:
+        """Return one page of the threads that match; the newest ones without a look at all others.
+
+        The threads of a store are in the order in which they were created.
+        """
+        threads = self.records.threads_by_id
+        newest_first = sort_by == DEFAULT_SORT and sort_order != "asc" and query.ids is None
+        if (
+            newest_first
+            and isinstance(threads, IndexedThreads)
+            and threads.have_text(query.metadata or {}) > _FEW
+        ):
+            found = (each for each in reversed(threads.values()) if self.matches(each, query))
+            return list(islice(found, offset, offset + limit))
+        return super().found_page(query, offset, limit, sort_by, sort_order)
 
 
 def _texts(metadata: JsonObject) -> Iterator[tuple[str, str]]:
