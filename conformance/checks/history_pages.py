@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
+from conformance.checks.check_context import CheckContext
 from conformance.checks.outcomes import Blocked
 from conformance.checks.views import (
     Page,
@@ -17,14 +18,23 @@ from conformance.checks.views import (
 )
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.contract.causes import NOT_GRANTED, Cause
-
-if TYPE_CHECKING:
-    from conformance.checks.api import ThreadsApi
+from conformance.deployment.client import Answer, ThreadsClient
 
 #: A history of more pages is not read to its end, unless the check made as many states.
 MOST_PAGES = 1000
 #: The evidence of a check holds no more pages of a long history; it would be in memory otherwise.
 _PAGES_TO_REPORT = 2
+
+
+class Api(Protocol):
+    """What is needed of a `ThreadsApi`."""
+
+    client: ThreadsClient
+    context: CheckContext
+    arranging: bool
+
+    def list_of(self, answer: Answer, of: Thread | None = None) -> list[dict[str, Any]]:
+        """Return the JSON list of objects of a successful answer."""
 
 
 class HistoryPages:
@@ -34,7 +44,7 @@ class HistoryPages:
     """
 
     def __init__(
-        self, api: ThreadsApi, thread: Thread, made: int | None = None, limit: int = LONGEST_PAGE
+        self, api: Api, thread: Thread, made: int | None = None, limit: int = LONGEST_PAGE
     ) -> None:
         self._api, self._thread, self._made, self._limit = api, thread, made, limit
         self.thread_id = id_of(thread)
