@@ -21,7 +21,15 @@ from conformance.reference.app import new_store
 from conformance.runner import worker_count as counting
 from conformance.runner.cleanup import clean_up
 from conformance.runner.session import run_suite
-from conformance.runner.worker_count import AUTO, Pace, measure_pace, worker_count, workers_for
+from conformance.runner.worker_count import (
+    AUTO,
+    FORKED,
+    OWN_PYTHON,
+    Pace,
+    measure_pace,
+    worker_count,
+    workers_for,
+)
 from tests.conftest import Reply, answering, as_json, served, threads_of
 
 MakeSettings = Callable[..., Settings]
@@ -33,16 +41,21 @@ WAY_S = 0.1
     [
         pytest.param(Pace(0.0, 0.0, 0.0), 2, 2, id="nothing to wait for: the cores"),
         pytest.param(Pace(0.002, 0.004, 0.005), 2, 3, id="it computes more than it waits"),
-        pytest.param(Pace(0.003, 0.002, 1.0), 2, 8, id="runs wait in a queue"),
-        pytest.param(Pace(0.1, 0.0, 0.1), 2, 8, id="it is far away"),
-        pytest.param(Pace(0.1, 0.0, 0.1), 1, 4, id="it is far away, and there is one core"),
-        pytest.param(Pace(0.1, 0.0, 0.1), 16, 16, id="no more than memory allows"),
-        pytest.param(Pace(0.1, 0.0, 0.1), 64, 16, id="no more than memory allows, on many cores"),
+        pytest.param(Pace(0.003, 0.002, 0.4), 2, 12, id="runs wait in a queue"),
+        pytest.param(Pace(0.1, 0.0, 0.0), 2, 31, id="it is far away"),
+        pytest.param(Pace(0.1, 0.0, 0.1), 1, 16, id="it is far away, and there is one core"),
+        pytest.param(Pace(0.1, 0.0, 0.1), 16, 32, id="no more than memory allows"),
+        pytest.param(Pace(0.1, 0.0, 0.1), 64, 32, id="no more than memory allows, on many cores"),
         pytest.param(Pace(0.1, 0.1, 1.0), 2, 2, id="it serves one request at a time"),
     ],
 )
 def test_workers_fill_what_is_waited_for(pace: Pace, cores: int, expected: int) -> None:
-    assert workers_for(pace, cores) == expected
+    assert workers_for(pace, cores, FORKED) == expected
+
+
+def test_workers_that_are_not_forked_are_fewer() -> None:
+    far = Pace(0.1, 0.0, 0.1)
+    assert [workers_for(far, cores, OWN_PYTHON) for cores in (1, 2, 16)] == [4, 8, 16]
 
 
 def slowed(app: ASGIApp) -> ASGIApp:
@@ -59,7 +72,7 @@ def test_a_deployment_far_away_is_told_from_one_that_computes(settings_for: Make
         pace = measure_pace(settings_for(url))
     assert pace.read_s >= WAY_S
     assert pace.run_s >= WAY_S
-    # Eight reads at once take hardly longer than one.
+    # Many reads at once take hardly longer than one, and connections were opened before.
     assert pace.serving_s < WAY_S / 2
 
 
@@ -103,7 +116,7 @@ def test_there_are_no_more_workers_than_the_checks_are_worth(
     monkeypatch.setattr(counting, "measure_pace", lambda _settings: Pace(1.0, 0.0, 1.0))
     monkeypatch.setattr(counting, "_cores", lambda: 4)
     settings = settings_for("http://127.0.0.1:9")
-    assert [worker_count(settings, checks) for checks in (8, 20, 1000)] == [2, 5, 16]
+    assert [worker_count(settings, checks) for checks in (8, 20, 1000)] == [2, 5, 32]
     read_only = settings_for("http://127.0.0.1:9", read_only=True)
     assert worker_count(read_only, 1000) == 4
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +19,14 @@ _PLUGINS = ("no:terminal", "no:cacheprovider", "no:junitxml", "xdist.plugin")
 
 
 def pytest_arguments(
-    keyword: str = "", plugins: Sequence[str] = ("conformance.runner.worker",)
+    keyword: str = "",
+    plugins: Sequence[str] = ("conformance.runner.worker",),
+    files: Iterable[str] = ("",),
 ) -> list[str]:
-    """Return the arguments of pytest for the suite, which exclude the user's configuration."""
+    """Return the arguments of pytest for the suite, which exclude the user's configuration.
+
+    `files` are the files of the suite to be collected, such as `test_copy.py`; by default all.
+    """
     arguments = ["-c", str(_SUITE / "pytest.ini"), "--rootdir", str(_SUITE)]
     # Load the suite's own conftest, and none above it.
     arguments += ["--confcutdir", str(_SUITE)]
@@ -29,7 +34,7 @@ def pytest_arguments(
         arguments += ["-p", plugin]
     if keyword:
         arguments += ["-k", keyword]
-    return [*arguments, str(_SUITE)]
+    return [*arguments, *(str(_SUITE / each) for each in files)]
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from conformance.report.score import requirement_results, run_verdict, totals
 from conformance.runner import server_errors
 from conformance.runner.cleanup import account_of_kept, clean_up
 from conformance.runner.controller import Controller
+from conformance.runner.forking.forked_workers import forked_workers
 from conformance.runner.operation_timings import by_operation, timings
 from conformance.runner.progress_listener import ProgressListener
 from conformance.runner.pytest_engine import collect, own_pytest, pytest_arguments, run_pytest
@@ -112,15 +113,8 @@ def run_suite(
                 controller.undivided = planning.undivided
                 controller.interrupted = planning.interrupted
                 controller.defects = planning.defects
-                if workers == AUTO and controller.planned and not controller.interrupted:
-                    try:
-                        workers = str(worker_count(settings, len(controller.planned)))
-                    except KeyboardInterrupt:
-                        # Threads may have been made already: the clean-up follows.
-                        controller.interrupted = True
                 if controller.planned and not controller.interrupted:
-                    spread = [] if workers == "0" else ["-n", workers, "--dist", "worksteal"]
-                    _run_under_load(load, [*arguments, *spread], controller)
+                    _run_planned(settings, workers, controller, load, keyword, pytest_args)
                 if planning.restarting and not controller.interrupted:
                     # A restart would disturb every other check.
                     run_pytest([*arguments, "-m", "restarts"], controller)
@@ -195,6 +189,30 @@ def run_suite(
     if defects.found:
         raise SuiteDefectError(defects.found, report)
     return report
+
+
+def _run_planned(
+    settings: Settings,
+    workers: str,
+    controller: Controller,
+    load: LoadGenerator | None,
+    keyword: str,
+    pytest_args: Iterable[str],
+) -> None:
+    """Run the planned checks, in so many worker processes or in as many as are measured."""
+    # No worker collects a file of which it makes no check.
+    files = sorted({each.partition("::")[0] for each in controller.planned})
+    arguments = [*pytest_arguments(keyword, files=files), *pytest_args]
+    with nullcontext("") if workers == "0" else forked_workers() as worker:
+        if workers == AUTO:
+            try:
+                workers = str(worker_count(settings, len(controller.planned)))
+            except KeyboardInterrupt:
+                # Threads may have been made already: the clean-up follows.
+                controller.interrupted = True
+                return
+        spread = ["--tx", f"{workers}*{worker}", "--dist", "worksteal"] if int(workers) else []
+        _run_under_load(load, [*arguments, *spread], controller)
 
 
 def _run_under_load(

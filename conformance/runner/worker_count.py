@@ -19,6 +19,7 @@ import httpx
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings, numbered
 from conformance.parallel import for_each
+from conformance.runner.forking.forked_workers import can_fork
 
 AUTO = "auto"
 #: The suite's own computing for a request, in seconds, starting the workers included.
@@ -26,15 +27,25 @@ AUTO = "auto"
 _OWN_S = 0.007
 #: The share of requests that wait for a run (same measurement).
 _RUNS_PER_REQUEST = 0.08
-_READS = 5
+_READS = 3
 #: Longer answers are not waited for, in seconds: the measurement must not delay the checks.
 _ANSWER_WITHIN_S, _RUN_WITHIN_S = 2.0, 10.0
-_AT_ONCE = 8
-_MOST_PER_CORE = 4
-#: A worker needs about 100 MiB.
-_MOST = 16
-#: A worker takes about a second of a core to start, which so many checks must be worth.
+_AT_ONCE = 16
+#: What a worker costs is to be worth so many checks.
 _CHECKS_PER_WORKER = 4
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most workers that a machine has room for."""
+
+    per_core: int
+    in_all: int
+
+
+#: A forked worker shares most of its memory, and takes about 0.15 s of a core to start; one with a
+#: Python of its own needs 100 MiB and more than a second (benchmarks/README.md, *Distance*).
+FORKED, OWN_PYTHON = Limits(16, 32), Limits(4, 16)
 
 
 @dataclass(frozen=True)
@@ -63,15 +74,16 @@ def worker_count(settings: Settings, checks: int) -> int:
     except httpx.HTTPError:
         # The checks will find what is wrong.
         return min(_cores(), worth)
-    return min(workers_for(pace, _cores()), worth)
+    limits = FORKED if can_fork() else OWN_PYTHON
+    return min(workers_for(pace, _cores(), limits), worth)
 
 
-def workers_for(pace: Pace, cores: int) -> int:
+def workers_for(pace: Pace, cores: int, limits: Limits) -> int:
     """Return how many workers keep the deployment or the cores busy, whichever is slower."""
     waited_s = pace.read_s + _RUNS_PER_REQUEST * pace.run_s
     busiest_s = max(_OWN_S / cores, pace.serving_s)
     wanted = math.ceil((_OWN_S + waited_s) / busiest_s)
-    return max(min(cores, _MOST), min(wanted, _MOST_PER_CORE * cores, _MOST))
+    return max(min(cores, limits.in_all), min(wanted, limits.per_core * cores, limits.in_all))
 
 
 def measure_pace(settings: Settings) -> Pace:
@@ -92,7 +104,16 @@ def measure_pace(settings: Settings) -> Pace:
         made = client.create({"thread_id": thread_id, "metadata": client.tag})
         reads = [_seconds(lambda: client.get(thread_id)) for _ in range(_READS)]
         read_s = statistics.median(reads)
-        at_once_s = _seconds(lambda: for_each(client.get, [thread_id] * _AT_ONCE, _AT_ONCE))
+
+        def read_at_once() -> None:
+            for_each(client.get, [thread_id] * _AT_ONCE, _AT_ONCE)
+
+        # First without measuring: to open a connection takes a round trip as well.
+        read_at_once()
+        computed_s = time.process_time()
+        at_once_s = _seconds(read_at_once)
+        # What this process computes meanwhile is not the deployment's doing.
+        at_once_s -= time.process_time() - computed_s
         body = {"assistant_id": graph.id, "input": numbered(graph.run_input, 1)}
         run_s = 0.0
         if made.ok:

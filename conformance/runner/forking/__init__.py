@@ -1,0 +1,1 @@
+"""Worker processes that are forked from one process, which has imported the checks already."""
