@@ -14,8 +14,9 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 #: Bytes that may wait to be written to one end before no more are read from the other.
 _BUFFERED = 2**20
@@ -28,6 +29,7 @@ class _End(asyncio.Protocol):
         self._one_way_s, self._opens_at = one_way_s, opens_at
         self._transport: asyncio.Transport | None = None
         self._pending: list[Callable[[asyncio.Transport], None]] = []
+        self._on_the_way: deque[Callable[[asyncio.Transport], None]] = deque()
         self.other: _End | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -61,13 +63,20 @@ class _End(asyncio.Protocol):
         if self._transport is None:
             self._pending.append(act)
         elif not self._transport.is_closing():
-            act(self._transport)
+            with suppress(OSError):  # This end may be gone already.
+                act(self._transport)
 
     def _later(self, act: Callable[[asyncio.Transport], None]) -> None:
         """Act on the other end half a round trip after it was possible to send."""
         assert self.other is not None
+        # In a queue, since timers of the same moment are called in any order.
+        self._on_the_way.append(act)
         loop = asyncio.get_running_loop()
-        loop.call_at(max(loop.time(), self._opens_at) + self._one_way_s, self.other.act, act)
+        loop.call_at(max(loop.time(), self._opens_at) + self._one_way_s, self._arrive)
+
+    def _arrive(self) -> None:
+        assert self.other is not None
+        self.other.act(self._on_the_way.popleft())
 
 
 async def serve(host: str, port: int, round_trip_s: float) -> asyncio.Server:

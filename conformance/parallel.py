@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 _SLICE_S = 0.2
 
 
@@ -34,14 +36,21 @@ def wait_for(futures: Sequence[Future[_T]]) -> None:
         continue
 
 
+#: A call that takes so many times as long as the shortest one was slowed down by the others.
+_SLOWED = 4
+
+
 class ConcurrencyLimit:
     """A limit of concurrent calls: one at first, one more after each call that went well.
 
-    After a call that did not go well, the limit is one again. It is never higher than `most`.
+    After a call that did not go well, the limit is one again; after one that took much longer than
+    the shortest, it is halved, at most once for as many calls as were allowed. It is never higher
+    than `most`.
     """
 
     def __init__(self, most: int) -> None:
         self._most, self._allowed, self._under_way = most, 1, 0
+        self._shortest_s, self._heeds_after = math.inf, 0
         self._changed = threading.Condition()
 
     @contextmanager
@@ -57,11 +66,33 @@ class ConcurrencyLimit:
                 self._under_way -= 1
                 self._changed.notify_all()
 
-    def adjust(self, *, well: bool) -> None:
-        """Raise the limit by one if a call went well, else set it to one."""
+    def adjust(self, *, well: bool, took_s: float = 0.0) -> None:
+        """Adjust the limit after a call, which took so many seconds."""
         with self._changed:
-            self._allowed = min(self._allowed + 1, self._most) if well else 1
+            self._shortest_s = min(self._shortest_s, took_s)
+            self._heeds_after = max(self._heeds_after - 1, 0)
+            if not well:
+                self._allowed = 1
+            elif took_s <= _SLOWED * self._shortest_s:
+                self._allowed = min(self._allowed + 1, self._most)
+            elif not self._heeds_after:
+                # As many are under way, and slow for the same reason.
+                self._heeds_after, self._allowed = self._allowed, max(1, self._allowed // 2)
             self._changed.notify_all()
+
+
+def gathered(call: Callable[[_T], _R], items: Iterable[_T], at_once: int) -> list[_R]:
+    """Return the result of `call` for each item, in their order, `at_once` called at a time."""
+    listed = list(items)
+    results: dict[int, _R] = {}
+
+    def work(place: int) -> None:
+        results[place] = call(listed[place])
+
+    if at_once == 1:
+        return [call(each) for each in listed]
+    for_each(work, range(len(listed)), at_once)
+    return [results[place] for place in range(len(listed))]
 
 
 def for_each(call: Callable[[_T], object], items: Iterable[_T], at_once: int) -> None:

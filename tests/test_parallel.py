@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from conformance.parallel import ConcurrencyLimit, for_each
+from conformance.parallel import ConcurrencyLimit, for_each, gathered
 
 
 @pytest.mark.parametrize("number", [0, 1, 3, 50])
@@ -94,3 +94,34 @@ def _how_many_at_once(limit: ConcurrencyLimit) -> int:
     for each in threads:
         each.join()
     return number
+
+
+def test_results_are_in_the_order_of_their_items() -> None:
+    first_waits = threading.Event()
+
+    def call(item: int) -> int:
+        if item:
+            first_waits.set()
+        else:
+            assert first_waits.wait(10)
+        return item * 2
+
+    assert gathered(call, range(5), 2) == [0, 2, 4, 6, 8]
+    assert gathered(str, range(3), 1) == ["0", "1", "2"]
+    assert gathered(str, [], 4) == []
+
+
+def test_a_pace_is_halved_once_when_calls_become_much_slower() -> None:
+    limit = ConcurrencyLimit(32)
+    for _ in range(15):
+        limit.adjust(well=True, took_s=0.1)
+    assert limit._allowed == 16
+    # All sixteen that were under way are slow; that is one reason, not sixteen.
+    for _ in range(16):
+        limit.adjust(well=True, took_s=0.5)
+    assert limit._allowed == 8
+    for _ in range(40):
+        limit.adjust(well=True, took_s=0.5)
+    assert limit._allowed == 1
+    limit.adjust(well=True, took_s=0.3)
+    assert limit._allowed == 2

@@ -13,6 +13,10 @@ from conformance.waiting import wait_until
 
 _T = TypeVar("_T")
 
+#: From this round trip on, in seconds, independent requests of a check are sent together.
+_FAR_S = 0.02
+#: Not more, since each of many workers may send so many.
+_AT_ONCE = 4
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.25
 
 
@@ -24,6 +28,7 @@ class CheckContext:
     `why_graph_missing` returns why the graph with an id cannot be used, or None.
     `granted` holds the operations that succeeded once: if refused later, they are not missing.
     `forget` drops the exchanges recorded so far, so that a failure does not report them.
+    `round_trip_s` returns about how many seconds the way to the deployment and back takes.
     """
 
     settings: Settings
@@ -33,6 +38,12 @@ class CheckContext:
     notes: list[str] = field(default_factory=list)
     granted: set[str] = field(default_factory=set)
     forget: Callable[[], None] = lambda: None
+    round_trip_s: Callable[[], float] = lambda: 0.0
+
+    @property
+    def at_once(self) -> int:
+        """How many requests that do not depend on one another are sent at a time: one if near."""
+        return _AT_ONCE if self.round_trip_s() >= _FAR_S else 1
 
     def graph(self) -> GraphSettings:
         """Return the graph to use; `Blocked` where the deployment does not have it."""

@@ -103,6 +103,7 @@ def context(request: pytest.FixtureRequest, worker_resources: WorkerResources) -
         offers=mark.kwargs.get("offers", "") if mark else "",
         why_graph_missing=worker_resources.graph_missing,
         forget=worker_resources.connection.recorder.forget,
+        round_trip_s=lambda: worker_resources.connection.recorder.round_trip_s,
     )
     request.node.stash[CONTEXT] = context
     return context

@@ -42,13 +42,17 @@ class Connection:
 
     `client_with` returns a client that sends these headers instead of the user's, under the
     same guard, ledger and record; it does not take 401 or 403 for network trouble. `reconnect`
-    replaces the connections, after the deployment was started again.
+    replaces the connections, after the deployment was started again. `take_ended` returns what was
+    created since the last call, by checks that have ended (`SuiteTransport.take_ended`); `ledger`
+    is where it is recorded.
     """
 
     client: ThreadsClient
     recorder: Recorder
     client_with: Callable[[Headers], ThreadsClient]
     reconnect: Callable[[], None]
+    take_ended: Callable[[], LedgerState | None]
+    ledger: Ledger | None
 
 
 def redactor_of(settings: Settings) -> Redactor:
@@ -76,6 +80,7 @@ def connect(
     make_transport: Callable[[], httpx.BaseTransport] | None = None,
     visits: Iterable[str] | None = None,
     ledger: LedgerState | None = None,
+    ownership: Ownership | None = None,
     first_contact: bool = False,
     make_recorder: Callable[[Path | None, Redactor], Recorder] = Recorder,
 ) -> Iterator[Connection]:
@@ -85,9 +90,10 @@ def connect(
     makes the transport to the deployment, by default over HTTP. With `visits` nothing can be
     changed, and only the threads with these ids can be read; in a read-only run these are the
     threads of the settings, there is no ledger, and the record is private. `ledger` is what the
-    run created before, to be removed now: nothing new is written to it. At `first_contact` any
-    answer counts as the deployment's, and no outage is waited out. `make_recorder` makes the
-    recorder, except in a read-only run, whose record is private.
+    run created before, to be removed now: nothing new is written to it. `ownership` is that of
+    another connection of this process, by default a new one. At `first_contact` any answer counts
+    as the deployment's, and no outage is waited out. `make_recorder` makes the recorder, except in
+    a read-only run, whose record is private.
     """
     url = settings.address
     redactor = redactor_of(settings)
@@ -99,7 +105,7 @@ def connect(
     file = exchanges_file(settings, worker) if record else None
     if settings.read_only:
         visits = settings.thread_ids
-    ownership = Ownership(
+    ownership = ownership or Ownership(
         settings.run_id,
         clock=ServerClock(started_at, clock_offset),
         generated=ledger.generated if ledger is not None else (),
@@ -162,6 +168,8 @@ def connect(
             recorder,
             cache(lambda headers: open_client(bare, headers, REFUSALS)),
             transport.reconnect,
+            transport.take_ended,
+            written if ledger is None else None,
         )
 
 

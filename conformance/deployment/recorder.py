@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,9 @@ from conformance.deployment.delivery.trouble import Trouble
 from conformance.deployment.ownership.created_by_check import CreatedByCheck
 from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.record.redaction import Redactor
+
+#: The number of exchanges of which the shortest tells how far the deployment is.
+_RECENT = 20
 
 
 class Recorder:
@@ -40,6 +44,12 @@ class Recorder:
         self._check = ""
         self._current: list[Exchange] = []
         self._restarted = False
+        self._recent_ms: deque[float] = deque(maxlen=_RECENT)
+
+    @property
+    def round_trip_s(self) -> float:
+        """The shortest of the last exchanges, in seconds: about what the way takes; 0 at first."""
+        return min(self._recent_ms, default=0.0) / 1000
 
     @contextmanager
     def check(self, check_id: str) -> Iterator[list[Exchange]]:
@@ -69,6 +79,8 @@ class Recorder:
         Without `of_check` the exchange belongs to the suite itself, not to the current check.
         """
         with self._lock:
+            if exchange.status is not None:
+                self._recent_ms.append(exchange.elapsed_ms)
             if of_check:
                 exchange = replace(exchange, check=self._check, after_restart=self._restarted)
                 self._restarted = False

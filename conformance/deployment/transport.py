@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +24,7 @@ from conformance.deployment.delivery.trouble import (
 )
 from conformance.deployment.ownership.creations import Creation, CreationTracker
 from conformance.deployment.ownership.guard import UnprovedId, check_request, unproved_ids
-from conformance.deployment.ownership.ledger import Ledger
+from conformance.deployment.ownership.ledger import Ledger, LedgerState
 from conformance.deployment.ownership.proof import GetAnswer, Ownership
 from conformance.deployment.ownership.strangers import facts_of_strangers, unproved_in_list
 from conformance.deployment.record.exchange import Exchange
@@ -92,6 +93,7 @@ class SuiteTransport(httpx.BaseTransport):
         self._connect = connect
         self._connections = _Connections(connect())
         self._lock = threading.Lock()
+        self._writes_in_progress = 0
         self._base_path = base_path.rstrip("/")
         self._ownership = ownership
         self._recorder = recorder
@@ -126,11 +128,31 @@ class SuiteTransport(httpx.BaseTransport):
         check_request(request.method, path, body, self._ownership)
         if operation is None or not writes:
             return self._delivery.deliver(request, operation, None)
-        with WRITES.delay_signals():
+        with WRITES.delay_signals(), self._writing():
             self._current.request = request
             creation = self._tracker.record_request(operation, thread_id, body)
             request.extensions[_CREATION] = creation
             return self._delivery.deliver(request, operation, creation)
+
+    def take_ended(self) -> LedgerState | None:
+        """Return what was created since the last call, after the checks that created it have ended.
+
+        None while a write is in progress, which a check may have left behind: then the next call
+        returns all of it.
+        """
+        with self._lock:
+            return None if self._writes_in_progress else self._tracker.take_ended()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Count a write in progress, from before it is recorded until after it is answered."""
+        with self._lock:
+            self._writes_in_progress += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writes_in_progress -= 1
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,10 +13,11 @@ from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult
 from conformance.runner.progress_listener import ProgressListener
-from conformance.runner.pytest_names import DATA_KEY
+from conformance.runner.pytest_names import DATA_KEY, REMOVAL_ERRORS, REMOVES
 from conformance.runner.selection import check_id
 from conformance.runner.server_errors import ServerError
 from conformance.runner.transfer import result_in, server_errors_in
+from conformance.typed_data import typed
 
 
 class Controller:
@@ -39,6 +41,8 @@ class Controller:
         self.undivided: tuple[str, ...] = ()
         #: Whether checks were selected that restart the deployment, and the settings allow that.
         self.restarting = False
+        #: Whether workers remove the threads of checks that have ended, while others still run.
+        self.removes_meanwhile = False
         self.interrupted = False
         self.defects = Defects()
         self.view: ProgressListener | None = None
@@ -48,6 +52,7 @@ class Controller:
     def pytest_configure_node(self, node: Any) -> None:
         """Pass the settings to a worker in memory, since they may hold secrets."""
         node.workerinput[DATA_KEY] = self.settings.to_json()
+        node.workerinput[REMOVES] = self.removes_meanwhile
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
@@ -89,6 +94,8 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """Record the death of a worker as a defect."""
+        """Take what a worker tells when it ends; record its death as a defect."""
+        told = getattr(node, "workeroutput", {}).get(REMOVAL_ERRORS, "[]")
+        self.server_errors += (typed(each, ServerError) for each in json.loads(told))
         if error and not self.interrupted:
             self.defects.add(f"WorkerDied: {node.gateway.id} ended while it ran checks ({error})")

@@ -8,6 +8,10 @@ CONTROLLER = "threads-conformance-controller"
 DATA_KEY = "threads_conformance"
 #: Key, in a report, of the answers by 500 that the check itself did not judge.
 SERVER_ERRORS = "threads_conformance_server_errors"
+#: Key, in `workerinput`, of whether a worker removes the threads of checks that have ended.
+REMOVES = "threads_conformance_removes"
+#: Key, in `workeroutput`, of the answers by 500 to the requests of that removal.
+REMOVAL_ERRORS = "threads_conformance_removal_errors"
 #: The marks of checks, in the form of pytest's option `markers`.
 MARKERS = (
     "requires(*ids, offers): the requirements that a check decides",

@@ -99,6 +99,8 @@ def run_suite(
         settings, (lambda checks: view.start(deployment, run, checks)) if view else None, restarter
     )
     controller.view = view
+    # The other tenant's threads need its credentials, which only the clean-up uses.
+    controller.removes_meanwhile = not (keep or settings.read_only or settings.other_headers)
     arguments = [*pytest_arguments(keyword), *pytest_args]
     load = LoadGenerator(settings) if settings.load_users else None
     with nullcontext() if settings.read_only else claim(ledgers_dir() / settings.run_id):

@@ -7,11 +7,12 @@ process. Each opens one connection. Results go to the controller, see `transfer`
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import time
 from collections import Counter
-from collections.abc import Generator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -23,10 +24,12 @@ from conformance.checks.outcomes import OptionNotGiven
 from conformance.contract.catalogue import PROFILES, CatalogueError, load_catalogue
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict, worst
+from conformance.deployment.cleanup.background import BackgroundRemoval
 from conformance.deployment.connect import Connection, connect
 from conformance.deployment.delivery.circuit_breaker import GivenUpError
 from conformance.deployment.delivery.interruption import install_handlers
 from conformance.deployment.ownership.guard import DisposableOnlyRefusal
+from conformance.deployment.ownership.ledger import LedgerState
 from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.settings import Settings
 from conformance.deployment.trouble_traces import traces_of_trouble
@@ -37,7 +40,7 @@ from conformance.runner.check_durations import dealt
 from conformance.runner.controller import Controller
 from conformance.runner.failure_builder import FailureBuilder, summary_of
 from conformance.runner.judging import causes_of, private_facts, verdict_of, worst_failure
-from conformance.runner.pytest_names import CONTROLLER, DATA_KEY
+from conformance.runner.pytest_names import CONTROLLER, DATA_KEY, REMOVAL_ERRORS, REMOVES
 from conformance.runner.selection import (
     check_id,
     client_of,
@@ -46,7 +49,13 @@ from conformance.runner.selection import (
     restarts,
     selected_requirements,
 )
-from conformance.runner.server_errors import INTERNAL_ERROR, ServerError, errors_in_passed_check
+from conformance.runner.server_errors import (
+    CLEAN_UP,
+    INTERNAL_ERROR,
+    ServerError,
+    errors_in_passed_check,
+    server_error,
+)
 from conformance.runner.shards import parse_shard
 from conformance.runner.transfer import attach, attach_server_errors
 from conformance.safe_text import harmless
@@ -78,7 +87,10 @@ def pytest_configure(config: pytest.Config) -> None:
     stack = ExitStack()
     connection = stack.enter_context(connect(settings, _worker_name()))
     config.add_cleanup(stack.close)
-    config.pluginmanager.register(Checks(settings, connection))
+    checks = Checks(settings, connection)
+    config.pluginmanager.register(checks)
+    if getattr(config, "workerinput", {}).get(REMOVES):
+        checks.removal = stack.enter_context(background_removal(settings, connection))
     controller = config.pluginmanager.get_plugin(CONTROLLER)
     restarter = controller.restarter if isinstance(controller, Controller) else None
     config.stash[RESOURCES] = worker_resources = WorkerResources(settings, connection, restarter)
@@ -91,6 +103,23 @@ def _settings_of(config: pytest.Config) -> Settings | None:
         return Settings.from_json(handed)
     controller = config.pluginmanager.get_plugin(CONTROLLER)
     return controller.settings if isinstance(controller, Controller) else None
+
+
+@contextmanager
+def background_removal(settings: Settings, connection: Connection) -> Iterator[BackgroundRemoval]:
+    """Remove what ended checks of this process created, over a connection of its own."""
+    assert connection.ledger is not None
+    with (
+        connect(
+            dataclasses.replace(settings, outage_within_s=0.0),
+            "removal",
+            record=False,
+            ledger=LedgerState(settings.run_id, settings.url),
+            ownership=connection.client.ownership,
+        ) as own,
+        closing(BackgroundRemoval(own, connection.ledger, connection.take_ended)) as removal,
+    ):
+        yield removal
 
 
 def _worker_name() -> str:
@@ -106,6 +135,8 @@ class Checks:
         self.server_errors: tuple[ServerError, ...] = ()
         #: The ids of the checks that were divided into shards.
         self._undivided: tuple[str, ...] = ()
+        #: Removes the threads of checks that have ended; None where the clean-up removes all.
+        self.removal: BackgroundRemoval | None = None
         self.connect(settings, connection)
 
     def connect(self, settings: Settings, connection: Connection) -> None:
@@ -188,7 +219,18 @@ class Checks:
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        if self.removal:
+            self.removal.check_ended()
         return True
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell the controller which requests of the removal were answered by 500."""
+        if self.removal:
+            self.removal.close()
+            found = [server_error(CLEAN_UP, each) for each in self.removal.server_errors]
+            session.config.workeroutput[REMOVAL_ERRORS] = json.dumps(  # type: ignore[attr-defined]
+                [dataclasses.asdict(each) for each in found]
+            )
 
     def _recurring(
         self, item: pytest.Item, nextitem: pytest.Item | None

@@ -96,7 +96,12 @@ def test_what_is_found_satisfies_every_filter(
     for body, metadata, places in _FIXED_EXAMPLES:
         assert_found_exactly((body, metadata, [known[place] for place in places]))
     ids = st.lists(st.sampled_from(known), max_size=4, unique=True)
-    for_all(st.tuples(shapes, _metadata(), ids), assert_found_exactly, settings)
+    for_all(
+        st.tuples(shapes, _metadata(), ids),
+        assert_found_exactly,
+        settings,
+        at_once=context.at_once,
+    )
 
 
 @requires("COUNT-07")
@@ -113,7 +118,9 @@ def test_what_is_counted_satisfies_every_filter(
     for body, metadata, ids in _FIXED_EXAMPLES:
         if not (body.keys() & _PAGING_MEMBERS or ids):
             assert_counted_exactly((body, metadata))
-    for_all(st.tuples(shapes, _metadata()), assert_counted_exactly, settings)
+    for_all(
+        st.tuples(shapes, _metadata()), assert_counted_exactly, settings, at_once=context.at_once
+    )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.check_context import CheckContext
 from conformance.checks.comparable_members import published_members
 from conformance.checks.expect import assert_equal, assert_refused, assert_that, kept_metadata
+from conformance.checks.generators.check_each import check_each
 from conformance.checks.generators.for_all import for_all
 from conformance.checks.generators.metadata import metadata
 from conformance.checks.generators.schema_bodies import (
@@ -34,6 +35,7 @@ from conformance.checks.views import Thread, checkpoint_id_of, id_of
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.settings import Settings
 from conformance.json_differences import same_json
+from conformance.parallel import gathered
 
 #: Valid requests that are hard to store unchanged.
 _CREATIONS: tuple[dict[str, Any], ...] = (
@@ -69,10 +71,10 @@ def test_every_valid_creation_is_accepted(
 
     without = ("supersteps", "ttl")
     met = met_keywords("create_thread", "thread_create", without, settings)
-    for body in (*_CREATIONS, *map(without_thread_ids, met)):
-        assert_accepted(body)
+    at_once = given.context.at_once
+    check_each(assert_accepted, (*_CREATIONS, *map(without_thread_ids, met)), at_once)
     bodies = valid_bodies("create_thread", "thread_create", without)
-    for_all(bodies, assert_accepted, settings, "valid creations")
+    for_all(bodies, assert_accepted, settings, "valid creations", at_once)
 
 
 @requires("UPDATE-10")
@@ -88,7 +90,7 @@ def test_every_valid_update_is_accepted(
 
     assert_accepted({"metadata": {"ключ": ["ünï", {"a": [[]], "b": False}], "half": 0.5}})
     bodies = valid_bodies("update_thread", "thread_patch", ("ttl",), filled=("metadata",))
-    for_all(bodies, assert_accepted, settings, "valid updates of metadata")
+    for_all(bodies, assert_accepted, settings, "valid updates of metadata", given.context.at_once)
 
 
 @requires("HISTORY-13")
@@ -110,10 +112,11 @@ def test_every_valid_history_request_is_accepted(
 
     # Members that name checkpoints have requirements of their own.
     without = ("before", "checkpoint")
-    for body in met_keywords("post_history", "history_search", without, settings):
-        assert_accepted(body)
+    at_once = given.context.at_once
+    met = met_keywords("post_history", "history_search", without, settings)
+    check_each(assert_accepted, met, at_once)
     bodies = valid_bodies("post_history", "history_search", without)
-    for_all(bodies, assert_accepted, settings, "valid requests for a history")
+    for_all(bodies, assert_accepted, settings, "valid requests for a history", at_once)
 
 
 #: Each member of a search in turn, and values that random bodies rarely have.
@@ -157,14 +160,12 @@ def test_every_valid_search_is_accepted(
         limit = sent.get("limit", 10)
         assert_that(len(found) <= limit, f"at most {limit} threads", len(found))
 
-    for body in _EVERY_MEMBER_OF_SEARCH:
-        assert_accepted(body)
     # Values and paths to extract have requirements of their own.
     without = ("values", "extract")
-    for body in met_keywords("search_threads", "thread_search", without, settings):
-        assert_accepted(body)
+    met = met_keywords("search_threads", "thread_search", without, settings)
+    check_each(assert_accepted, (*_EVERY_MEMBER_OF_SEARCH, *met), context.at_once)
     bodies = valid_bodies("search_threads", "thread_search", without)
-    for_all(bodies, assert_accepted, settings, "valid searches")
+    for_all(bodies, assert_accepted, settings, "valid searches", context.at_once)
 
 
 #: Metadata that a careless comparison mixes up.
@@ -188,9 +189,11 @@ def test_a_thread_is_found_by_what_it_satisfies(
         # Every example searches among its own threads only, and not for null: that is SEARCH-17.
         mark = {"example": uuid4().hex}
         stored, filters = without_any_null(generated), without_any_null(list(wished))
-        made = {id_of(given.empty(metadata={**each, **mark})): each for each in stored}
-        for wanted in filters:
-            assert_found_by(wanted, made, mark)
+        ids = gathered(
+            lambda each: id_of(given.empty(metadata={**each, **mark})), stored, context.at_once
+        )
+        made = dict(zip(ids, stored, strict=True))
+        check_each(lambda wanted: assert_found_by(wanted, made, mark), filters, context.at_once)
 
     def assert_found_by(
         wanted: dict[str, Any], made: dict[str, dict[str, Any]], mark: dict[str, Any]
@@ -213,6 +216,7 @@ def test_a_thread_is_found_by_what_it_satisfies(
         lambda example: assert_found_exactly(*example),
         settings,
         "metadata of threads, and of a filter",
+        context.at_once,
     )
 
 
@@ -243,12 +247,16 @@ def test_whatever_is_invalid_is_refused(
             _send(client, operation, id_of(thread), _sendable_body(given, operation, raw))
         )
 
-    for body in bodies_to_refuse(given, operation, bad_bodies(operation)):
+    at_once = given.context.at_once
+
+    def assert_body_refused(body: Any) -> None:
         assert_raw_refused(json.dumps(sendable_body(given, operation, body)).encode())
-    for raw in MALFORMED_JSON:
-        assert_raw_refused(raw)
+
+    listed = bodies_to_refuse(given, operation, bad_bodies(operation))
+    check_each(assert_body_refused, listed, at_once)
+    check_each(assert_raw_refused, MALFORMED_JSON, at_once)
     bodies = invalid_bodies(operation_id, schema)
-    for_all(bodies, assert_raw_refused, settings, f"invalid bodies of {operation_id}")
+    for_all(bodies, assert_raw_refused, settings, f"invalid bodies of {operation_id}", at_once)
 
 
 @requires("ERROR-SAFE-05")

@@ -9,6 +9,7 @@ from typing import Any
 import hypothesis
 from hypothesis import strategies as st
 
+from conformance.checks.generators.check_each import tried_together
 from conformance.checks.generators.generated_cache import load_cached, store_cached
 from conformance.checks.generators.hypothesis_setup import LastBrokenPromise, hypothesis_settings
 from conformance.checks.outcomes import PromiseBroken
@@ -23,15 +24,34 @@ def for_all(
     holds: Callable[[Any], None],
     settings: Settings,
     name: str = "",
+    at_once: int = 1,
 ) -> None:
     """Check a property with as many generated values as the effort asks for.
 
     `holds` raises `PromiseBroken` for a value without the property. A failure is shrunk; the last
     requests of the check are those of the smallest failure. If `name` is given, the values are
-    cached for later runs; it must contain everything on which the strategy depends.
+    cached for later runs; it must contain everything on which the strategy depends. `at_once`
+    values are tried at a time, as by `check_each`.
     """
     kept = (name, settings.seed, EXAMPLES[settings.effort])
     values = load_cached(*kept) if name else None
+    if values is None and at_once > 1:
+        values = _generated(strategy, settings)
+        if name:
+            store_cached(values, *kept)
+    with tried_together(holds, values or (), at_once if values else 1) as all_hold:
+        if not all_hold:
+            _try_one_by_one(strategy, holds, settings, values, kept if name else None)
+
+
+def _try_one_by_one(
+    strategy: st.SearchStrategy[Any],
+    holds: Callable[[Any], None],
+    settings: Settings,
+    values: list[Any] | None,
+    kept: tuple[object, ...] | None,
+) -> None:
+    """Try the values, or generate them; shrink a failure; keep what was generated as `kept`."""
     if values is not None and _all_hold(values, holds, settings):
         return
     made: list[Any] = []
@@ -47,8 +67,22 @@ def for_all(
     broken = LastBrokenPromise()
     with broken.replace_flaky():
         holds_always()
-    if name:
+    if kept:
         store_cached(made, *kept)
+
+
+def _generated(strategy: st.SearchStrategy[Any], settings: Settings) -> list[Any]:
+    """Return the values with which a property would be tried."""
+    made: list[Any] = []
+
+    @hypothesis.seed(settings.seed)
+    @hypothesis_settings(settings, EXAMPLES[settings.effort])
+    @hypothesis.given(strategy)
+    def collect(value: Any) -> None:
+        made.append(deepcopy(value))
+
+    collect()
+    return made
 
 
 def _all_hold(values: Iterable[Any], holds: Callable[[Any], None], settings: Settings) -> bool:

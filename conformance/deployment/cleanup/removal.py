@@ -6,6 +6,7 @@ answers 404 or 410. After any other answer a thread counts as left.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -20,8 +21,8 @@ from conformance.parallel import ConcurrencyLimit, for_each
 _PAGE = 100
 #: Pages of a search that are read, at most, in case it never ends.
 _MOST_PAGES = 1_000
-#: How many threads are removed at the same time: a round trip may take long.
-_AT_ONCE = 8
+#: How many threads are removed at the same time, at most: a round trip may take long.
+_AT_ONCE = 32
 #: After so many requests in a row without a useful answer no more are sent.
 _UNANSWERED_IN_A_ROW = 3
 #: Statuses that come from a gateway or mean a refused key, and say nothing about a thread.
@@ -86,10 +87,10 @@ def delete_thread(client: ThreadsClient, thread_id: str) -> str:
     The thread counts as deleted only if a GET afterwards shows that it is gone. Errors of the
     connection are part of the reason and are not raised.
     """
-    return _try_to_delete(client, thread_id)[0]
+    return try_to_delete(client, thread_id)[0]
 
 
-def _try_to_delete(client: ThreadsClient, thread_id: str) -> tuple[str, tuple[int | None, ...]]:
+def try_to_delete(client: ThreadsClient, thread_id: str) -> tuple[str, tuple[int | None, ...]]:
     """Return why the thread may still exist, and the statuses of DELETE and GET.
 
     A status is None where there was no answer. The reason is empty if the thread is gone.
@@ -105,7 +106,7 @@ def _try_to_delete(client: ThreadsClient, thread_id: str) -> tuple[str, tuple[in
         shown = client.get(thread_id)
     except httpx.HTTPError as broken:
         return f"no answer ({type(broken).__name__})", (status, None)
-    if _is_gone(shown, thread_id):
+    if is_gone(shown, thread_id):
         return "", (shown.status,)
     return f"{deletion}, GET then {shown.status}", (status, shown.status)
 
@@ -140,14 +141,15 @@ class _Remover:
     def removal(self) -> Removal:
         """Remove everything and return the result."""
         self.existed |= {canonical(each): each for each in self.ledger.created}
+        gone = self.ledger.gone
         # If the search succeeds, the delivery can repeat it later, to distinguish an expired key
         # from a deployment that itself answers 403 for an id that does not exist.
         self.search_is_answered = self._search(0) is not None
         # Crons first: they could create threads, or history, during the removal.
         self._for_each(self._unschedule, self.ledger.crons)
         scheduled = {each for each in self.ledger.scheduled if not self._is_unscheduled(each)}
-        self._for_each(self._remove_generated, self.ledger.generated)
-        self._for_each(self._remove_named, self.ledger.named)
+        self._for_each(self._remove_generated, _without(self.ledger.generated, gone))
+        self._for_each(self._remove_named, _without(self.ledger.named, gone))
         tagged_are_known = self._remove_tagged()
         for thread_id in scheduled:
             # A cron may exist although its thread does not.
@@ -169,12 +171,16 @@ class _Remover:
         )
 
     def _for_each(self, remove: Callable[[str], object], ids: Iterable[str]) -> None:
-        """Remove several things at a time, fewer while requests get no useful answer."""
+        """Remove several things at a time, fewer while requests get no useful answer, or late."""
 
         def when_allowed(own_id: str) -> None:
             with self.pace.slot():
+                began = time.monotonic()
                 remove(own_id)
-            self.pace.adjust(well=not (self.unanswered or self.failed_deletions_in_a_row))
+                took_s = time.monotonic() - began
+            self.pace.adjust(
+                well=not (self.unanswered or self.failed_deletions_in_a_row), took_s=took_s
+            )
 
         for_each(when_allowed, ids, _AT_ONCE)
 
@@ -194,7 +200,7 @@ class _Remover:
             return
         said_created = known in self.existed
         shown = None if said_created else self._get(thread_id)
-        if shown is not None and _is_gone(shown, thread_id):
+        if shown is not None and is_gone(shown, thread_id):
             return
         if said_created or (shown is not None and shown.ok):
             self.existed.setdefault(known, thread_id)
@@ -208,7 +214,7 @@ class _Remover:
         if self._is_kept(thread_id) or known in self.existed:
             return
         shown = self._get(thread_id)
-        if shown is not None and _is_gone(shown):
+        if shown is not None and is_gone(shown):
             return
         if shown is None or not shown.ok:
             self.possible[known] = Leftover(
@@ -249,7 +255,7 @@ class _Remover:
             self._delete(thread_id)
             return
         shown = self._get(thread_id)
-        if shown is None or _is_gone(shown):
+        if shown is None or is_gone(shown):
             return
         found = GetAnswer(thread_id, shown.status, shown.digested)
         if not self.client.ownership.own_thread_if_proved(found):
@@ -274,7 +280,7 @@ class _Remover:
         if max(self.unanswered, self.failed_deletions_in_a_row) >= _UNANSWERED_IN_A_ROW:
             reason = "no request is answered any more in a way that says anything"
         else:
-            reason, statuses = _try_to_delete(self.client, thread_id)
+            reason, statuses = try_to_delete(self.client, thread_id)
             self.failed_deletions_in_a_row = (
                 0 if all(map(self._is_of_use, statuses)) else self.failed_deletions_in_a_row + 1
             )
@@ -302,7 +308,7 @@ class _Remover:
         shown = self._answer_or_none(lambda: self.client.crons.get(cron_id))
         if shown is None:
             return False
-        if _is_gone(shown):
+        if is_gone(shown):
             return True
         if self.client.ownership.own_cron_if_proved(
             GetAnswer(cron_id, shown.status, shown.digested)
@@ -311,7 +317,7 @@ class _Remover:
         if self._answer_or_none(lambda: self.client.crons.delete(cron_id)) is None:
             return False
         after = self._answer_or_none(lambda: self.client.crons.get(cron_id))
-        return after is not None and _is_gone(after)
+        return after is not None and is_gone(after)
 
     def _is_unscheduled(self, thread_id: str) -> bool:
         """Return whether no cron is left on a thread of the run."""
@@ -331,7 +337,7 @@ class _Remover:
 
     def _is_cron_gone(self, cron_id: str) -> bool:
         shown = self._answer_or_none(lambda: self.client.crons.get(cron_id))
-        return shown is not None and _is_gone(shown)
+        return shown is not None and is_gone(shown)
 
     # Requests
 
@@ -355,11 +361,16 @@ class _Remover:
         return status is not None and (self.search_is_answered or status not in _OF_NO_USE)
 
 
+def _without(thread_ids: Iterable[str], gone: frozenset[str]) -> list[str]:
+    """Return the ids that are not known to be gone."""
+    return [each for each in thread_ids if canonical(each) not in gone]
+
+
 def _describe_get(shown: Answer | None) -> str:
     return "GET gets no answer of use" if shown is None else f"GET answers {shown.status}"
 
 
-def _is_gone(shown: Answer, thread_id: str | None = None) -> bool:
+def is_gone(shown: Answer, thread_id: str | None = None) -> bool:
     """Return whether the thread does not exist: 404 or 410; for a malformed id also 400 or 422."""
     malformed = thread_id is not None and not is_uuid(thread_id)
     return shown.status in _GONE or (malformed and shown.status in _MALFORMED)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from conformance.contract.operations import Operation, Scope
-from conformance.deployment.ownership.ledger import Ledger
+from conformance.deployment.ownership.ledger import Ledger, LedgerState
 from conformance.deployment.ownership.proof import (
     GetAnswer,
     Ownership,
@@ -73,7 +73,22 @@ class CreationTracker:
         self._uses: dict[str, UseCount] = {}
         #: Ids in the answers to creations that were sent without a tag and without an id.
         self._named_untagged: set[str] = set()
+        #: Ids of the run that `take_ended` returned.
+        self._ended: set[str] = set()
         self._lock = threading.Lock()
+
+    def take_ended(self) -> LedgerState | None:
+        """Return what the ledger recorded since the last call: no check uses it any more.
+
+        If a request names such an id nevertheless, it is recorded as planned again. None without a
+        ledger.
+        """
+        if self._ledger is None:
+            return None
+        with self._lock:
+            taken = self._ledger.take()
+            self._ended.update(map(canonical, taken.generated))
+        return taken
 
     def record_request(self, operation: Operation, thread_id: str | None, raw: bytes) -> Creation:
         """Record what a write may create, before it is sent."""
@@ -120,11 +135,17 @@ class CreationTracker:
                     self._ledger.record_cron(cron_id)
 
     def _count_use(self, own_id: str) -> UseCount:
-        """Count a use of an id, and record the id the first time."""
+        """Count a use of an id, and record the id the first time, and once it counted as ended."""
         with self._lock:
             uses = self._uses.setdefault(canonical(own_id), UseCount())
             uses.number += 1
-            if uses.number == 1 and self._ledger and self._ownership.is_generated(own_id):
+            ended = canonical(own_id) in self._ended
+            if (
+                (uses.number == 1 or ended)
+                and self._ledger
+                and self._ownership.is_generated(own_id)
+            ):
+                self._ended.discard(canonical(own_id))
                 self._ledger.record_planned(own_id)
         return uses
 

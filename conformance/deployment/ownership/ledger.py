@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -41,6 +41,8 @@ class LedgerState:
     nothing. `unidentified` describes the creations whose id was never learned, and
     `unfindable` those of them whose threads have no tag of the run either. `crons` are
     ids of crons; on `scheduled` threads there may be further crons whose id was never learned.
+    `gone` are those of all these ids that a GET already showed to be gone, after a deletion or
+    because there never was a thread; what was deleted counts as `created`.
     If the deployment was `launched` for the run, it ended with the run together with all its
     data. `opened_at` is when the run began, by the clock of its machine; `clock_offset`
     is a lower bound of how far the server's clock was ahead, if known.
@@ -55,6 +57,7 @@ class LedgerState:
     unfindable: tuple[str, ...] = ()
     scheduled: tuple[str, ...] = ()
     crons: tuple[str, ...] = ()
+    gone: frozenset[str] = frozenset()
     launched: bool = field(default=False, compare=False)
     opened_at: datetime | None = field(default=None, compare=False)
     clock_offset: timedelta | None = field(default=None, compare=False)
@@ -91,6 +94,8 @@ class Ledger:
         self._alive = FileLock(directory / f"{worker}{_LOCK}", thread_local=False)
         self._one_at_a_time = threading.Lock()
         self._numbers = count(1)
+        #: The entries since `follow` or `take`; None where nobody follows.
+        self._followed: list[dict[str, Any]] | None = None
 
     def __enter__(self) -> Ledger:
         return self
@@ -139,6 +144,22 @@ class Ledger:
         """Record that the answer to the creation of a cron named this id."""
         self._write("cron", cron_id=cron_id)
 
+    def record_gone(self, thread_id: str, *, existed: bool) -> None:
+        """Record that a GET showed no thread under an id, and whether there had been one."""
+        self._write("removed" if existed else "absent", thread_id=thread_id)
+
+    def follow(self) -> None:
+        """Begin to keep what is recorded for `take`."""
+        self._followed = []
+
+    def take(self) -> LedgerState:
+        """Return what was recorded since `follow`, or since the last call."""
+        with self._one_at_a_time:
+            taken, self._followed = self._followed or [], []
+        reading = _Reading()
+        reading.add_file(taken)
+        return reading.state(self._directory.name)
+
     def record_clock(self, offset: timedelta) -> None:
         """Record a lower bound of how far the server's clock is ahead of ours."""
         self._write("clock", offset_s=offset.total_seconds())
@@ -150,6 +171,8 @@ class Ledger:
                 opened = {"url": self._url, "at": self._started_at, "launched": self._launched}
                 self._write_line(self._file, "opened", **opened)
             self._write_line(self._file, event, **details)
+            if self._followed is not None:
+                self._followed.append({"event": event, **details})
 
     def _open_file(self) -> IO[str]:
         make_folder(self._directory)
@@ -175,61 +198,88 @@ def make_folder(directory: Path) -> None:
 
 def read_ledger(directory: Path) -> LedgerState:
     """Read the ledger of one run, of all its workers; incomplete lines are ignored."""
-    url, launched = "", False
-    opened: list[datetime] = []
-    offsets: list[timedelta] = []
-    # Keyed by the canonical id; the values are the ids as they were sent.
-    generated: dict[str, str] = {}
-    named: dict[str, str] = {}
-    created: set[str] = set()
-    unidentified: list[str] = []
-    unfindable: list[str] = []
-    scheduled: dict[str, None] = {}
-    crons: dict[str, None] = {}
+    reading = _Reading()
     for file in sorted(directory.glob("*.jsonl")):
+        reading.add_file(_read_entries(file))
+    return reading.state(directory.name)
+
+
+class _Reading:
+    """What the entries of ledgers say, added up over the files of all workers."""
+
+    def __init__(self) -> None:
+        self._url, self._launched = "", False
+        self._opened: list[datetime] = []
+        self._offsets: list[timedelta] = []
+        # Keyed by the canonical id; the values are the ids as they were sent.
+        self._generated: dict[str, str] = {}
+        self._named: dict[str, str] = {}
+        self._created: set[str] = set()
+        self._gone: set[str] = set()
+        self._unidentified: list[str] = []
+        self._unfindable: list[str] = []
+        self._scheduled: dict[str, None] = {}
+        self._crons: dict[str, None] = {}
+
+    def add_file(self, entries: Iterable[dict[str, Any]]) -> None:
+        """Add the entries of one worker, in their order."""
         unanswered_creations: dict[int, tuple[str, list[str]]] = {}
-        for entry in _read_entries(file):
+        for entry in entries:
             match entry:
                 case {"event": "opened", "url": str(url), "at": str(at)}:
-                    opened += filter(None, [parse_timestamp(at)])
-                    launched = launched or entry.get("launched") is True
+                    self._url = url
+                    self._opened += filter(None, [parse_timestamp(at)])
+                    self._launched = self._launched or entry.get("launched") is True
                 case {"event": "clock", "offset_s": int() | float() as ahead}:
-                    offsets.append(timedelta(seconds=ahead))
+                    self._offsets.append(timedelta(seconds=ahead))
                 case {"event": "planned", "thread_id": str(thread_id)}:
-                    generated.setdefault(canonical(thread_id), thread_id)
+                    self._generated.setdefault(canonical(thread_id), thread_id)
+                    self._gone.discard(canonical(thread_id))
                 case {"event": "created", "thread_id": str(thread_id)}:
-                    created.add(canonical(thread_id))
+                    self._created.add(canonical(thread_id))
+                    self._gone.discard(canonical(thread_id))
+                case {"event": "removed", "thread_id": str(thread_id)}:
+                    self._created.add(canonical(thread_id))
+                    self._gone.add(canonical(thread_id))
+                case {"event": "absent", "thread_id": str(thread_id)}:
+                    self._gone.add(canonical(thread_id))
                 case {"event": "begun", "number": int(number), "what": str(what)}:
                     tagged = entry.get("tagged") is not False
-                    unanswered_creations[number] = (what, unidentified if tagged else unfindable)
+                    kind = self._unidentified if tagged else self._unfindable
+                    unanswered_creations[number] = (what, kind)
                 case {"event": "ended", "number": int(number), "thread_id": thread_id}:
                     unanswered_creations.pop(number, None)
                     if isinstance(thread_id, str):
-                        named.setdefault(canonical(thread_id), thread_id)
+                        self._named.setdefault(canonical(thread_id), thread_id)
                 # Until version 1.0 the threads of stateless runs were recorded as temporary.
                 case {"event": "named" | "temporary", "thread_id": str(thread_id)}:
-                    named.setdefault(canonical(thread_id), thread_id)
+                    self._named.setdefault(canonical(thread_id), thread_id)
                 case {"event": "scheduled", "thread_id": str(thread_id)}:
-                    scheduled[canonical(thread_id)] = None
+                    self._scheduled[canonical(thread_id)] = None
                 case {"event": "cron", "cron_id": str(cron_id)}:
-                    crons[cron_id] = None
+                    self._crons[cron_id] = None
         for what, kind in unanswered_creations.values():
             kind.append(what)
-    return LedgerState(
-        directory.name,
-        url,
-        generated=tuple(generated.values()),
-        created=frozenset(created),
-        named=tuple(each for known, each in named.items() if known not in generated),
-        unidentified=tuple(unidentified),
-        unfindable=tuple(unfindable),
-        scheduled=tuple(scheduled),
-        crons=tuple(crons),
-        launched=launched,
-        opened_at=min(opened, default=None),
-        # The smallest, since the clocks of the server's machines may differ.
-        clock_offset=min(offsets, default=None),
-    )
+
+    def state(self, run_id: str) -> LedgerState:
+        """Return the sum."""
+        named = self._named.items()
+        return LedgerState(
+            run_id,
+            self._url,
+            generated=tuple(self._generated.values()),
+            created=frozenset(self._created),
+            named=tuple(each for known, each in named if known not in self._generated),
+            unidentified=tuple(self._unidentified),
+            unfindable=tuple(self._unfindable),
+            scheduled=tuple(self._scheduled),
+            crons=tuple(self._crons),
+            gone=frozenset(self._gone),
+            launched=self._launched,
+            opened_at=min(self._opened, default=None),
+            # The smallest, since the clocks of the server's machines may differ.
+            clock_offset=min(self._offsets, default=None),
+        )
 
 
 def remaining_ledgers() -> Iterator[tuple[Path, LedgerState]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import selectors
 import signal
@@ -10,9 +11,7 @@ import socket
 import sys
 import traceback
 
-import execnet
 import pytest
-import xdist.remote
 
 from conformance.checks.generators.generated_cache import load_cached
 from conformance.contract.catalogue import load_catalogue
@@ -88,8 +87,8 @@ class ForkServer:
                 os.dup2(stream, number)
                 os.close(stream)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123
-            sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123
+            sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - open to the end
+            sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - open to the end
             serve_execnet()
             status = 0
         except BaseException:
@@ -106,12 +105,12 @@ def serve_execnet() -> None:
 
 def import_checks() -> None:
     """Import what a worker needs, by collecting the checks once."""
+    for name in ("execnet", "xdist.remote"):
+        importlib.import_module(name)
     pytest.main([*pytest_arguments(), "--collect-only"])
     load_catalogue()
     # Digests the code of the checks, whatever is asked for.
     load_cached("nothing")
-    assert execnet
-    assert xdist.remote
     gc.collect()
     # So that the workers share the memory of these objects.
     gc.freeze()
