@@ -15,8 +15,9 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from weakref import WeakSet
 
 #: Bytes that may wait to be written to one end before no more are read from the other.
 _BUFFERED = 2**20
@@ -79,15 +80,18 @@ class _End(asyncio.Protocol):
         self.other.act(self._on_the_way.popleft())
 
 
-async def serve(host: str, port: int, round_trip_s: float) -> asyncio.Server:
-    """Listen on a free port of loopback and pass connections on to `host` and `port`."""
+@asynccontextmanager
+async def serving(host: str, port: int, round_trip_s: float) -> AsyncIterator[int]:
+    """Pass connections to a free port of loopback, which is yielded, on to `host` and `port`."""
     loop = asyncio.get_running_loop()
     connecting: set[asyncio.Task[None]] = set()
+    ends: WeakSet[_End] = WeakSet()
 
     def accepted() -> _End:
         near = _End(round_trip_s / 2, loop.time() + round_trip_s)
         far = near.other = _End(round_trip_s / 2)
         far.other = near
+        ends.update((near, far))
 
         async def connect() -> None:
             try:
@@ -100,7 +104,12 @@ async def serve(host: str, port: int, round_trip_s: float) -> asyncio.Server:
         task.add_done_callback(connecting.discard)
         return near
 
-    return await loop.create_server(accepted, "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(accepted, "127.0.0.1", 0, backlog=1024)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+    for each in ends:
+        each.act(lambda transport: transport.abort())
+    await asyncio.sleep(0)  # in which the connections are closed
 
 
 @contextmanager
@@ -119,13 +128,12 @@ def delay_proxy(to: str, round_trip_s: float) -> Iterator[str]:
 
 
 async def _main(host: str, port: int, round_trip_s: float) -> None:
-    server = await serve(host, port, round_trip_s)
-    own_host, own_port = server.sockets[0].getsockname()[:2]
-    print(f"{own_host}:{own_port}", flush=True)
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    await stop.wait()
+    async with serving(host, port, round_trip_s) as own_port:
+        print(f"127.0.0.1:{own_port}", flush=True)
+        await stop.wait()
 
 
 def main() -> None:
