@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
@@ -24,7 +25,9 @@ def main() -> None:
         # So that the end of the worker is the end of the streams.
         os.close(0)
         os.close(1)
-        server.recv(1)
+        # If the server dies, the streams end as well, which the other side notices.
+        with suppress(OSError):
+            server.recv(1)
 
 
 if __name__ == "__main__":

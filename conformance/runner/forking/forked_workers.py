@@ -19,10 +19,11 @@ from pathlib import Path
 
 from conformance.runner.forking import client
 
-#: How long the server may take to end after its work is done, in seconds.
-_GRACE_S = 5.0
-# Not `-m`, so that neither the working directory nor a file in it has an effect.
-_SERVER = "import sys; from conformance.runner.forking.server import main; main(*sys.argv[1:])"
+_SERVER = (
+    # First of all: Ctrl-C in a terminal is for the workers and for the process that waits for them.
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "from conformance.runner.forking.server import main; main(*sys.argv[1:])"
+)
 
 
 def can_fork() -> bool:
@@ -49,7 +50,7 @@ def forked_workers() -> Iterator[str]:
         listener.bind(address)
         listener.listen(socket.SOMAXCONN)
         server = subprocess.Popen(
-            [sys.executable, "-c", _SERVER, str(listener.fileno())],
+            [sys.executable, "-P", "-c", _SERVER, str(listener.fileno())],
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
         )
@@ -60,9 +61,7 @@ def forked_workers() -> Iterator[str]:
             python = [sys.executable, "-I", "-S", str(Path(client.__file__)), address]
             yield f"popen//python={shlex.join(python)}"
         finally:
+            # Its workers have ended; if this process is killed, the end of stdin ends the server.
+            server.terminate()
+            server.wait()
             server.stdin.close()
-            try:
-                server.wait(_GRACE_S)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()

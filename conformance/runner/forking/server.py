@@ -91,6 +91,8 @@ class ForkServer:
             sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - open to the end
             serve_execnet()
             status = 0
+        except KeyboardInterrupt:
+            pass  # Its checks were interrupted, which the controller tells.
         except BaseException:
             traceback.print_exc()
         finally:
@@ -118,8 +120,7 @@ def import_checks() -> None:
 
 def main(listener: str) -> None:
     """Import the checks, then fork workers until the standard input ends."""
-    # The workers handle it; this process ends with the one that needs them.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C is ignored already: it is for the workers, and for the process that needs them.
     import_checks()
     with socket.socket(fileno=int(listener)) as listening:
         ForkServer(listening, sys.stdin.fileno()).serve()
