@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import execnet
 import psutil
@@ -32,11 +33,14 @@ def _own_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_fork
 @pytest.mark.slow
-def test_workers_share_what_one_process_imported_and_end_with_it() -> None:
+def test_workers_share_what_one_process_imported_and_end_with_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
     group = execnet.Group(execmodel="main_thread_only")
     code = (
         "import os, sys, signal; channel.send([os.getpid(), os.getppid(), "
-        "'conformance.suite.test_copy' in sys.modules, os.environ.get('PYTEST_XDIST_WORKER')])"
+        "'conformance.suite.test_copy' in sys.modules, sys.path])"
     )
     with forked_workers() as spec:
         gateways = [group.makegateway(spec) for _ in range(3)]
@@ -44,6 +48,8 @@ def test_workers_share_what_one_process_imported_and_end_with_it() -> None:
         assert len({pid for pid, *_ in told}) == 3
         assert len({parent for _, parent, *_ in told}) == 1
         assert all(imported for *_, imported, _ in told)
+        # The code is that of this process.
+        assert all(str(tmp_path) in path for *_, path in told)
         server = psutil.Process(told[0][1])
         # One worker dies: its gateway notices, and the server goes on without it.
         psutil.Process(told[0][0]).kill()

@@ -8,6 +8,7 @@ execnet starts `client.py`, which passes its standard streams to that process.
 
 from __future__ import annotations
 
+import json
 import shlex
 import socket
 import subprocess
@@ -21,7 +22,9 @@ from conformance.runner.forking import client
 
 _SERVER = (
     # First of all: Ctrl-C in a terminal is for the workers and for the process that waits for them.
-    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "import json, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    # So that it imports the same code as this process, wherever that comes from.
+    "sys.path[:] = json.loads(sys.argv.pop()); "
     "from conformance.runner.forking.server import main; main(*sys.argv[1:])"
 )
 
@@ -50,7 +53,7 @@ def forked_workers() -> Iterator[str]:
         listener.bind(address)
         listener.listen(socket.SOMAXCONN)
         server = subprocess.Popen(
-            [sys.executable, "-P", "-c", _SERVER, str(listener.fileno())],
+            [sys.executable, "-P", "-c", _SERVER, str(listener.fileno()), json.dumps(sys.path)],
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
         )
