@@ -65,7 +65,15 @@ def test_enqueue_runs_one_after_the_other(given: ThreadsApi, given_runs: Runs, r
     share = len(said) // len(texts)
     parts = [said[number * share : (number + 1) * share] for number in range(len(texts))]
     assert_equal([part[:1] for part in parts], [[text] for text in texts], "where each began")
-    assert_equal([part[1:] for part in parts], [parts[0][1:]] * len(texts), "what each then added")
+    added = [part[1:] for part in parts]
+    if added != [added[0]] * len(texts):
+        # What a graph says may depend on what was said before.
+        plain = given.empty()
+        for text in texts:
+            given_runs.run_to_end(plain, "slow", text, seconds=0)
+        assert_equal(
+            said, message_contents(given.state(plain)), "what runs say that are waited for"
+        )
 
 
 @requires("MULTITASK-04")
