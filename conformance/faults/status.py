@@ -309,7 +309,8 @@ fault("count-by-status-counts-one-too-many", breaks=["COUNT-02", "COUNT-07", "ST
 
 
 @fault(
-    "search-finds-a-resumed-thread-as-interrupted", breaks=["CONDITION-17", "PRUNE-26", "STATUS-06"]
+    "search-finds-a-resumed-thread-as-interrupted",
+    breaks=["CONDITION-16", "CONDITION-17", "PRUNE-26", "STATUS-06"],
 )
 def search_finds_resumed_as_interrupted(broken: FaultyDeployment) -> None:
     resumed: set[str] = set()
