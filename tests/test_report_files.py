@@ -23,7 +23,7 @@ from conformance.report.run.har import BODY_LIMIT
 from conformance.report.run.html import html_report
 from conformance.report.run.junit import junit_report
 from conformance.report.run.markdown import markdown_report
-from conformance.report.run.write import report_json, write_all
+from conformance.report.run.write import read_exchanges, report_json, write_all
 from tests.report_examples import (
     CHECKS,
     CONFORMANT,
@@ -295,6 +295,21 @@ class TestHar:
         assert entry["response"]["status"] == 200
         assert entry["response"]["content"]["text"] == sent.response_body
         assert entry["comment"] == "copy in test_copy.py::test_copy"
+
+    @pytest.mark.parametrize("text", ["\ud800", "a\u2028b\n", '"\\'])
+    def test_an_exchange_is_read_as_it_was_written(self, text: str) -> None:
+        sent = exchange(response_body=text, request_headers=((text, "ü"),), error=text)
+        line = sent.to_json()
+        assert "\n" not in line
+        assert Exchange.from_json(line) == sent
+        assert Exchange.from_json(line.encode()) == sent
+
+    def test_an_incomplete_line_is_left_out(self, tmp_path: Path) -> None:
+        sent = exchange(response_body="ünï")
+        file = tmp_path / "exchanges.jsonl"
+        whole = sent.to_json().encode()
+        file.write_bytes(whole + b"\n" + whole[: whole.index("ï".encode()) + 1] + b"\n" + whole)
+        assert list(read_exchanges(file)) == [sent, sent]
 
     def test_the_members_that_har_requires_are_there(self, tmp_path: Path) -> None:
         (entry,) = self.entries(tmp_path, exchange(request_body="{}"))

@@ -447,6 +447,6 @@ def _known_capability(name: str) -> str:
 
 def _join_exchanges(settings: Settings) -> Path:
     joined = Path(settings.run_dir) / "all.jsonl"
-    with joined.open("w", encoding="utf-8") as file:
+    with joined.open("wb") as file:
         file.writelines(all_exchanges(settings))
     return joined

@@ -86,11 +86,11 @@ def read_exchanges(file: Path | None) -> Iterator[Exchange]:
     """Yield the exchanges of `file`; a line that a killed worker left incomplete is skipped."""
     if file is None or not file.exists():
         return
-    with file.open(encoding="utf-8") as lines:
+    with file.open("rb") as lines:
         for line in lines:
             try:
                 yield Exchange.from_json(line)
-            except json.JSONDecodeError:
+            except (json.JSONDecodeError, UnicodeDecodeError):
                 continue
 
 
