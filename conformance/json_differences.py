@@ -6,14 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepdiff import DeepDiff
-from deepdiff.helper import notpresent
-
 from conformance.json_text import as_json
 from conformance.safe_text import excerpt
 
 #: Stands for the missing value where only one side of a comparison has one.
-ABSENT: Any = notpresent
+ABSENT: Any = object()
 #: The maximum number of differences in one report.
 SHOWN = 8
 #: The maximum length, in characters, of a differing value in a report.
@@ -61,11 +58,18 @@ def changes(expected: Any, actual: Any) -> tuple[Change, ...]:
     """Return the smallest differences of two JSON values; none if they are equal."""
     if same_json(expected, actual):
         return ()
+    # Imported only where something differs: it takes a tenth of a second.
+    from deepdiff import DeepDiff
+    from deepdiff.helper import notpresent
+
+    def present(value: Any) -> Any:
+        return ABSENT if value is notpresent else value
+
     found = DeepDiff(expected, actual, view="tree", threshold_to_diff_deeper=0)
     each_once = {
         str(change): change
         for change in (
-            Change(tuple(each.path(output_format="list")), each.t1, each.t2)
+            Change(tuple(each.path(output_format="list")), present(each.t1), present(each.t2))
             for alike in found.values()
             for each in alike
         )

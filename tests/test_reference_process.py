@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.commands.serve import ServedProcess, serve_command
+from conformance.reference.announcement import READY
 from conformance.reference.app import create_app
 from conformance.reference.process import ReferenceNotStartedError, ReferenceProcess
-from conformance.reference.server import HOST, READY
+from conformance.reference.server import HOST
 from tests.model_examples import new_store
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 import conformance
-from conformance.reference.server import READY
+from conformance.reference.announcement import READY
 
 CHECKOUT = Path(conformance.__file__).resolve().parents[1]
 _STARTED_WITHIN_S = 30.0

@@ -17,7 +17,6 @@ from typing import Any
 
 import click
 import httpx
-from deepdiff import DeepDiff
 
 from conformance.data import fixtures_dir
 
@@ -216,6 +215,9 @@ def references(node: Any) -> set[str]:
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Return the differences between two extracts, sorted, one line each, the path first."""
+    # Imported only where something is compared: every run reads this module.
+    from deepdiff import DeepDiff
+
     tree = DeepDiff(old, new, ignore_order=True, view="tree", verbose_level=2)
     lines = []
     for kind, levels in tree.items():

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO, ClassVar
 
 import conformance
-from conformance.reference.server import READY
+from conformance.reference.announcement import READY
 
 _GRACE_S = 5.0
 

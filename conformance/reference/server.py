@@ -9,11 +9,10 @@ import threading
 import uvicorn
 from starlette.types import ASGIApp
 
+from conformance.reference.announcement import READY
 from conformance.reference.app import create_app
 
 HOST = "127.0.0.1"
-#: The prefix of the line that is printed, with the URL, once requests are accepted.
-READY = "reference deployment on "
 
 _BACKLOG = 256
 
