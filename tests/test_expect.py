@@ -22,6 +22,7 @@ from conformance.contract.causes import NOT_GRANTED, Cause
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.deployment.ownership.proof import Ownership
 from conformance.deployment.settings import Settings
+from conformance.deployment.wire.direct_client import DirectClient
 
 SOURCE, COPY = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 EARLY, LATE = "2026-01-01T00:00:00.5+00:00", "2026-01-01T00:00:01.5+00:00"
@@ -320,7 +321,12 @@ class Deployment:
 
 def api_of(reply: Callable[[httpx.Request], httpx.Response]) -> ThreadsApi:
     settings = Settings("", run_id="", started_at="", run_dir="")
-    http = httpx.Client(transport=httpx.MockTransport(reply), base_url="http://deployment")
+    http = DirectClient(
+        base_url=httpx.URL("http://deployment"),
+        transport=httpx.MockTransport(reply),
+        headers=(),
+        timeout_s=5.0,
+    )
     client = ThreadsClient(http, Ownership("a-run"))
     return ThreadsApi(client, CheckContext(settings, {}), arranging=True)
 

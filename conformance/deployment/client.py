@@ -17,6 +17,7 @@ import httpx
 from conformance.deployment.delivery.trouble import EXPECTED_STATUSES
 from conformance.deployment.ownership.proof import Ownership
 from conformance.deployment.transport import PRIVATE
+from conformance.deployment.wire.direct_client import DirectClient
 from conformance.deployment.wire.http import CUT
 from conformance.deployment.wire.stream_reading import READER, Reader
 from conformance.json_text import JsonTooLargeError, parse_json, text_of
@@ -77,7 +78,7 @@ class Answer:
 
 
 class ThreadsClient:
-    """The operations of one deployment, through one `httpx.Client`.
+    """The operations of one deployment, through one `DirectClient`.
 
     Methods raise `httpx.HTTPError` for errors of the connection. A body is serialised by
     `json.dumps`; `raw` is sent byte for byte. Answers whose status is among `expects` are
@@ -86,7 +87,7 @@ class ThreadsClient:
 
     def __init__(
         self,
-        http: httpx.Client,
+        http: DirectClient,
         ownership: Ownership,
         run_timeout_s: float = 60.0,
         *,
@@ -141,7 +142,7 @@ class ThreadsClient:
                 **({} if cut is None else {CUT: cut}),
                 **({} if reader is None else {READER: reader}),
             },
-            timeout=timeout_s if timeout_s is not None else httpx.USE_CLIENT_DEFAULT,
+            timeout_s=timeout_s,
         )
         # JSON is UTF-8 (RFC 8259): a `charset` changes nothing.
         status, answered = response.status_code, response.headers

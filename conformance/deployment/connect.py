@@ -27,6 +27,7 @@ from conformance.deployment.recorder import Recorder
 from conformance.deployment.settings import Settings
 from conformance.deployment.transport import SuiteTransport
 from conformance.deployment.wire.content_decoding import ACCEPTED
+from conformance.deployment.wire.direct_client import DirectClient
 from conformance.deployment.wire.http import HttpTransport
 from conformance.deployment.wire.proxies import proxy_for
 from conformance.deployment.wire.tls import tls_context
@@ -146,18 +147,16 @@ def connect(
             backoff_s=settings.backoff_s,
             first_contact=first_contact,
         )
+        stack.callback(transport.close)
 
         def open_client(
             base_url: httpx.URL, headers: Headers, expects: tuple[int, ...] = ()
         ) -> ThreadsClient:
-            http = stack.enter_context(
-                httpx.Client(
-                    base_url=base_url,
-                    transport=transport,
-                    headers=[("Accept-Encoding", ACCEPTED), *headers],
-                    timeout=settings.timeout_s,
-                    follow_redirects=False,
-                )
+            http = DirectClient(
+                base_url=base_url,
+                transport=transport,
+                headers=[("Accept-Encoding", ACCEPTED), *headers],
+                timeout_s=settings.timeout_s,
             )
             return ThreadsClient(http, ownership, settings.run_timeout_s, expects=expects)
 

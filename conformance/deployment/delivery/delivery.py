@@ -126,20 +126,37 @@ class Delivery:
                 self._breaker.record_no_answer(request, trouble)
             return self._judge(request, operation, creation, seen, outcome)
 
-        trying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_AgainError),
-            stop=self._stops,
-            wait=self._pause,
-            retry_error_callback=self._give_up,
-        )
         try:
-            response = trying(once)
+            try:
+                response = once()
+            except _AgainError as again:
+                # Few requests are sent again, and to prepare for it takes time.
+                response = self._send_again(once, again)
         except TroubleError as troubled:
             if not self._first_contact:
                 self._breaker.record_persisting_trouble(request, troubled.trouble)
             raise
         self._breaker.record_good_answer()
         return response
+
+    def _send_again(
+        self, once: Callable[[], httpx.Response], failed: _AgainError
+    ) -> httpx.Response:
+        """Send a request until it is answered, after a first try that failed."""
+        tries = iter((failed,))
+
+        def first_or_once() -> httpx.Response:
+            for first in tries:
+                raise first
+            return once()
+
+        trying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_AgainError),
+            stop=self._stops,
+            wait=self._pause,
+            retry_error_callback=self._give_up,
+        )
+        return trying(first_or_once)
 
     @property
     def _tries_of_an_answer(self) -> int:

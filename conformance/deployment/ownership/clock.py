@@ -23,6 +23,7 @@ class ServerClock:
         self._started_at = started_at
         self._by_creation = offset
         self._by_date: timedelta | None = None
+        self._last_header: str | None = None
         self._lock = threading.Lock()
 
     @property
@@ -32,6 +33,10 @@ class ServerClock:
 
     def learn_from_date(self, header: str | None, received_at: datetime) -> None:
         """Learn from the `Date` header of an answer received at `received_at`."""
+        if header == self._last_header:
+            # An answer with the same date that came later has less to say.
+            return
+        self._last_header = header
         try:
             date = parsedate_to_datetime(header or "")
         except ValueError:

@@ -74,6 +74,7 @@ class Redactor:
         self._as_written = tuple(dict.fromkeys(_forms_of_all(self._secrets, _literal_forms)))
         self._as_base64 = tuple(dict.fromkeys(_forms_of_all(self._secrets, _base64_cores)))
         self._known: dict[str, str] = {}
+        self._known_headers: dict[tuple[bytes, bytes], tuple[str, str]] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Redactor) and self._secrets == other._secrets
@@ -113,13 +114,23 @@ class Redactor:
 
     def headers(self, headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
         """Return the headers as pairs, secret values replaced."""
-        return tuple(
+        try:
+            return tuple([self._known_headers[pair] for pair in headers.raw])
+        except KeyError:
+            pass
+        pairs = tuple(
             (
                 self._cached_text(name),
                 REDACTED if name.lower() in self._names else self._cached_text(value),
             )
             for name, value in headers.multi_items()
         )
+        # How others are decoded depends on all headers of a message.
+        if headers.encoding == "ascii":
+            for (name, value), pair in zip(headers.raw, pairs, strict=True):
+                if len(self._known_headers) < _MOST_KNOWN and len(name + value) <= _LONGEST_KNOWN:
+                    self._known_headers[name, value] = pair
+        return pairs
 
     def url(self, url: httpx.URL | str) -> str:
         """Return the URL without user and password, and with every known secret replaced."""
