@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+import jsonschema_rs
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
@@ -101,6 +102,30 @@ def validator(name: str) -> Draft202012Validator:
 
 
 @cache
+def _compiled(name: str) -> jsonschema_rs.Draft202012Validator:
+    """Return the compiled validator of a schema, which decides as `validator` does, but sooner.
+
+    It checks formats by the same functions.
+    """
+    schemas = [(load_schema(each)["$id"], load_schema(each)) for each in schema_names()]
+    return jsonschema_rs.Draft202012Validator(
+        load_schema(name),
+        registry=jsonschema_rs.Registry(schemas),
+        validate_formats=True,
+        formats={each: partial(format_checker().conforms, format=each) for each in FORMATS},
+    )
+
+
+def is_valid(name: str, instance: Any) -> bool:
+    """Return whether an instance is valid by the schema `name`."""
+    try:
+        return _compiled(name).is_valid(instance)
+    except (ValueError, TypeError, OverflowError):
+        # What a compiled validator cannot read: lone surrogates, not-a-number.
+        return validator(name).is_valid(instance)
+
+
+@cache
 def member_names() -> frozenset[str]:
     """Return the names of all top-level members of the contract's schemas."""
     return frozenset(
@@ -137,6 +162,9 @@ def schema_members(name: str) -> frozenset[str]:
 
 def violations(name: str, instance: Any) -> list[Violation]:
     """Return how an instance violates the schema `name`, sorted by path; empty if valid."""
+    # Most are valid. jsonschema, which takes ten times as long, says what is wrong with the others.
+    if is_valid(name, instance):
+        return []
     return list(_to_violations(validator(name).iter_errors(instance)))
 
 
