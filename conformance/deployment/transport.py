@@ -44,6 +44,8 @@ _EXAMINED, _DROPPED = 2**20, 16 * 1024
 _OWN = "threads_conformance_own"
 #: Key of `request.extensions` for the `Creation` of a write.
 _CREATION = "threads_conformance_creation"
+#: Key of `request.extensions` for the path below the deployment's URL, which is asked for often.
+_PATH = "threads_conformance_path"
 #: Most runs or crons of one list that are proved by GET; a list with more is not recorded.
 MOST_PROVED_OF_A_LIST = 20
 _OTHER_PEOPLES = "other people's threads"
@@ -168,7 +170,11 @@ class SuiteTransport(httpx.BaseTransport):
             used.transport.close()
 
     def _path_of(self, request: httpx.Request) -> str:
-        return request.url.raw_path.decode().partition("?")[0].removeprefix(self._base_path)
+        path: str | None = request.extensions.get(_PATH)
+        if path is None:
+            raw = request.url.raw_path.decode().partition("?")[0]
+            path = request.extensions[_PATH] = raw.removeprefix(self._base_path)
+        return path
 
     def _prove_named_ids(
         self, operation: Operation, path: str, body: bytes, request: httpx.Request

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import httpcore
 import httpx
@@ -36,6 +35,7 @@ _EQUIVALENTS = (
     (httpcore.LocalProtocolError, httpx.LocalProtocolError),
     (httpcore.ProtocolError, httpx.RemoteProtocolError),
 )
+_TRANSLATED = tuple(kind for kind, _ in _EQUIVALENTS)
 
 
 class HttpTransport(httpx.BaseTransport):
@@ -94,12 +94,15 @@ class HttpTransport(httpx.BaseTransport):
             headers=request.headers.raw,
             content=request.stream,
         )
-        with bounded(limits), _translate_errors():
-            answer = self._pool.handle_request(sent)
+        with bounded(limits):
             try:
-                return self._read(answer, reader)
-            finally:
-                answer.close()
+                answer = self._pool.handle_request(sent)
+                try:
+                    return self._read(answer, reader)
+                finally:
+                    answer.close()
+            except _TRANSLATED as broken:
+                raise _equivalent(broken) from broken
 
     def close(self) -> None:
         """Close the connections."""
@@ -134,13 +137,7 @@ class HttpTransport(httpx.BaseTransport):
         return response
 
 
-@contextmanager
-def _translate_errors() -> Iterator[None]:
-    """Raise errors of httpcore as the corresponding errors of httpx."""
-    try:
-        yield
-    except tuple(kind for kind, _ in _EQUIVALENTS) as broken:
-        equivalent = next(
-            equivalent for kind, equivalent in _EQUIVALENTS if isinstance(broken, kind)
-        )
-        raise equivalent(str(broken) or type(broken).__name__) from broken
+def _equivalent(broken: Exception) -> httpx.TransportError:
+    """Return the error of httpx that corresponds to an error of httpcore."""
+    kind = next(equivalent for kind, equivalent in _EQUIVALENTS if isinstance(broken, kind))
+    return kind(str(broken) or type(broken).__name__)
