@@ -9,6 +9,8 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
+from conformance.time_account import Activity, spend
+
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _SLICE_S = 0.2
@@ -32,8 +34,9 @@ def start(call: Callable[[], _T]) -> Future[_T]:
 
 def wait_for(futures: Sequence[Future[_T]]) -> None:
     """Wait until all have ended, in slices, so that a signal is handled in between."""
-    while wait(futures, _SLICE_S).not_done:
-        continue
+    with spend(Activity.WAITING):
+        while wait(futures, _SLICE_S).not_done:
+            continue
 
 
 #: A call that takes so many times as long as the shortest one was slowed down by the others.

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from math import inf
 from typing import TypeVar
 
+from conformance.time_account import Activity, spend
+
 _T = TypeVar("_T")
+
+
+def pause(seconds: float) -> None:
+    """Sleep; the time counts as waiting."""
+    with spend(Activity.WAITING):
+        time.sleep(seconds)
 
 
 def wait_until(
@@ -30,6 +38,6 @@ def wait_until(
         seen = read()
         if holds(seen) or began > within_s:
             return seen
-        time.sleep(pause_s)
+        pause(pause_s)
         if longest_pause_s is not None:
             pause_s = min(pause_s * 2, longest_pause_s)

@@ -97,6 +97,7 @@ class CheckParts(TypedDict, total=False):
     failure: Failure | None
     blocked_by: tuple[Cause, ...]
     given_up: bool
+    requests: int
 
 
 def exchange(check: str = "test_copy.py::test_copy", **changed: Unpack[ExchangeParts]) -> Exchange:
@@ -252,6 +253,14 @@ def report_of(
 
 
 RICH = report_of(CHECKS, cleanup=Cleanup(412, 411, (THREAD,)))
+#: RICH, with the times of two processes.
+TIMED = replace(
+    RICH,
+    timings={
+        "main": {"starting": 1.0, "server": 0.0, "waiting": 6.0, "clean-up": 1.25},
+        "gw0": {"starting": 1.0, "server": 2.5, "waiting": 0.25, "clean-up": 0.0},
+    },
+)
 """Failures of every level, an error, a block, an operation that is missing, a thread left."""
 
 CONFORMANT = report_of(

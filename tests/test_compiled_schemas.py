@@ -12,7 +12,7 @@ from conformance.contract.documented import load_fixtures
 from conformance.contract.schemas import is_valid, load_schema, schema_names, validator, violations
 
 #: Values about which validators might differ.
-ODD = [
+ODD: list[Any] = [
     *(None, True, False, 0, 1, -1, 1.0, 1.5, 1e308, 2**63, 2**64, 10**30, -(10**30)),
     *(float("nan"), float("inf"), "", "ü", "\ud800", "\x00", "a" * 300, [], {}, [[]], {"": None}),
     *("2026-11-30T10:00:00Z", "2026-11-30T10:00:00.123456+00:00", "2026-11-30t10:00:00z"),
@@ -30,7 +30,7 @@ SHOWN = [
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the path of every value in a JSON value; of a list only the first item's."""
     yield path
-    inner = value.items() if isinstance(value, dict) else ()
+    inner: list[tuple[Any, Any]] = [*value.items()] if isinstance(value, dict) else []
     if isinstance(value, list):
         inner = [*enumerate(value)][:1]
     for key, member in inner:

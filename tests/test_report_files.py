@@ -30,6 +30,7 @@ from tests.report_examples import (
     REQUIREMENTS,
     RICH,
     THREAD,
+    TIMED,
     check,
     exchange,
     failure,
@@ -97,7 +98,9 @@ def tags_of(page: str) -> Tags:
 
 
 class TestReportJson:
-    @pytest.mark.parametrize("report", [RICH, CONFORMANT], ids=["rich", "conformant"])
+    @pytest.mark.parametrize(
+        "report", [RICH, CONFORMANT, TIMED], ids=["rich", "conformant", "timed"]
+    )
     def test_it_is_valid_and_reads_back_as_it_was(self, report: Report) -> None:
         data = json.loads(report_json(report))
         assert [error.message for error in VALIDATOR.iter_errors(data)] == []
@@ -207,6 +210,13 @@ class TestMarkdown:
     def test_it_reads_as_it_did_when_it_was_looked_at(self) -> None:
         assert_snapshot(markdown_report(RICH, REQUIREMENTS), "report.md.txt")
 
+    def test_it_says_where_time_went_if_that_was_counted(self) -> None:
+        assert "## Time" not in markdown_report(RICH, REQUIREMENTS)
+        shown = markdown_report(TIMED, REQUIREMENTS)
+        assert "Where the time of 2 processes went." in shown
+        assert "| waiting | 6.25 | 52% |" in shown
+        assert "| in all | 12.00 | 100% |" in shown
+
     def test_it_fits_a_comment_however_much_failed(self) -> None:
         long = "x" * 5_000
         checks = [
@@ -233,6 +243,11 @@ class TestHtml:
             assert attributes.get("src") is None
             assert (attributes.get("href") or "#").startswith("#")
         assert "url(" not in page
+
+    def test_it_says_where_time_went_if_that_was_counted(self) -> None:
+        assert 'id="time"' not in html_report(RICH, REQUIREMENTS)
+        shown = html_report(TIMED, REQUIREMENTS)
+        assert '<th scope="row">waiting</th><td>6.25</td><td>52%</td>' in shown
 
     def test_it_can_be_read_without_seeing_it(self) -> None:
         found = tags_of(html_report(RICH, REQUIREMENTS)).found

@@ -15,6 +15,7 @@ from tests.report_examples import (
     CONFORMANT,
     REQUIREMENTS,
     RICH,
+    TIMED,
     check,
     failure,
     report_of,
@@ -83,6 +84,12 @@ def test_a_run_with_failures_reads_as_it_did_when_it_was_looked_at(width: int) -
 
 def test_with_v_it_tells_all_as_it_did_when_it_was_looked_at() -> None:
     assert_snapshot(shown(RICH, 100, verbose=True), "terminal-failures-verbose.txt")
+
+
+def test_where_time_went_is_told_if_it_was_counted() -> None:
+    assert "Time: " not in shown(RICH)
+    text = " ".join(shown(TIMED).split())
+    assert "Time: 12.00 s of 2 processes: starting 2.00, server 2.50, waiting 6.25" in text
 
 
 def test_a_conformant_run_reads_as_it_did_when_it_was_looked_at() -> None:

@@ -72,6 +72,30 @@ def test_the_reference_conforms_to_all(workers: str, effort: str, tmp_path: Path
     assert len({each.id for each in report.checks}) == len(report.checks)
 
 
+@pytest.mark.parametrize(("workers", "processes"), [("0", {"main"}), ("1", {"main", "gw0"})])
+def test_where_time_went_and_what_was_asked(
+    workers: str, processes: set[str], tmp_path: Path
+) -> None:
+    ended = command(tmp_path, "run", "--requirement", "GET-*", "--timings", "-n", workers)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "\nTime: " in ended.stdout
+    report = load_report(tmp_path / "reports" / "latest")
+    assert report.timings.keys() == processes
+    for name, spent in report.timings.items():
+        judges = name == "gw0" or workers == "0"
+        for activity in ("server", "wire", "judging"):
+            assert (spent[activity] > 0) is judges
+        assert (spent["clean-up"] > 0) is (spent["reporting"] > 0) is (name == "main")
+    # The last requests are those of no check: questions before the first, and the graph's.
+    of_checks = sum(each.requests for each in report.checks)
+    assert 0 < of_checks <= report.run.requests
+    requests = {each.id: each.requests for each in report.requirements}
+    assert all(requests.values())
+    assert requests["GET-03"] == sum(
+        each.requests for each in report.checks if "GET-03" in each.requirements
+    )
+
+
 def test_the_reference_conforms_to_the_documents(tmp_path: Path) -> None:
     ended = command(tmp_path, "run", "--effort", "quick", "--report-dir", "here")
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -18,6 +18,7 @@ from conformance.contract.causes import MISSING, NOT_GRANTED, Cause
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.client import Answer, ThreadsClient
 from conformance.json_differences import same_json
+from conformance.waiting import pause
 
 _T = TypeVar("_T")
 _S = TypeVar("_S")
@@ -219,7 +220,7 @@ class Visits(VisitReader):
                         first = (before, now)
                     if now - first[1] >= self._context.settings.visible_within_s:
                         raise
-            time.sleep(wait)
+            pause(wait)
             wait = min(wait * 2, _LONGEST_WAIT_S)
         raise undecided("what is looked at changes all the time: name a thread that rests")
 

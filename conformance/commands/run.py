@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import sys
 from contextlib import ExitStack
@@ -58,7 +59,7 @@ from conformance.deployment.record.redaction import Redactor
 from conformance.deployment.restart import Restarter
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
-from conformance.report.record import ReportError
+from conformance.report.record import Report, ReportError
 from conformance.report.run.folders import SELECTION_DIR
 from conformance.report.run.terminal import TerminalView, uncaptured_console
 from conformance.report.run.write import report_json, write_all
@@ -71,6 +72,7 @@ from conformance.runner.settings import SettingsOptions, client_names, new_setti
 from conformance.runner.shards import parse_shard
 from conformance.runner.worker_count import AUTO as AUTO_WORKERS
 from conformance.safe_text import harmless
+from conformance.time_account import Activity, close_account, current_account, open_account
 
 #: Exit status where the deployment was not judged.
 _INCOMPLETE = 3
@@ -183,6 +185,12 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
 )
 @verbose_option
 @click.option(
+    "--timings",
+    is_flag=True,
+    help="Tell where the time of each process went: the server, the wire, making data, judging, "
+    "reporting, clean-up.",
+)
+@click.option(
     "--schema-url",
     metavar="[URL]",
     is_flag=False,
@@ -242,6 +250,9 @@ def run_command(
     Exit status: 0 conformant, or the baseline accepts every deviation, 1 non-conformant,
     2 wrong usage, 3 incomplete or not reachable, 4 a defect of this suite.
     """
+    if options["timings"]:
+        context.call_on_close(close_account)
+        open_account()
     url = _one_url(context, address, url)
     check_read_only(url, context.params)
     check_restart_options(url, context.params)
@@ -317,11 +328,14 @@ def run_command(
             sys.exit(_INCOMPLETE)
         except SuiteDefectError as broken:
             report, defects = broken.report, broken.found
+        if account := current_account():
+            account.begin(Activity.REPORTING)
         judgement = baselining.apply(report, keyword=keyword or settings.shard)
         report = judgement.report if judgement else report
         catalogue = load_catalogue().requirements
         exchanges = _join_exchanges(settings)
         comparison = compare_schemas(published, exchanges) if published else None
+        report = _with_times(report)
         try:
             files = write_all(report, catalogue, exchanges, report_dir, comparison)
         except ReportError as refused:
@@ -331,7 +345,8 @@ def run_command(
         notes = baselining.lines(judgement)
         if comparison is not None:
             notes.append(comparison_line(comparison))
-        view.finish(report, catalogue, files, run_again(context, url), notes)
+        # What is printed includes the writing of the files.
+        view.finish(_with_times(report), catalogue, files, run_again(context, url), notes)
         if as_json:
             click.echo(report_json(report), nl=False)
         if defects:
@@ -443,6 +458,14 @@ def _known_capability(name: str) -> str:
             param_hint="--capability",
         )
     return name
+
+
+def _with_times(report: Report) -> Report:
+    """Return the report with the times of this process so far, if they are counted."""
+    account = current_account()
+    if account is None:
+        return report
+    return dataclasses.replace(report, timings={**report.timings, "main": account.seconds()})
 
 
 def _join_exchanges(settings: Settings) -> Path:

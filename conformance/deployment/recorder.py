@@ -39,6 +39,8 @@ class Recorder:
         self.strangers: list[str] = []
         self.server_errors: list[Exchange] = []
         self.created_by_check = CreatedByCheck()
+        #: How many requests were sent so far, in all checks.
+        self.requests = 0
         self._lock = threading.Lock()
         self._file: IO[str] | None = file.open("a", encoding="utf-8") if file else None
         self._check = ""
@@ -81,6 +83,7 @@ class Recorder:
         with self._lock:
             if exchange.status is not None:
                 self._recent_ms.append(exchange.elapsed_ms)
+            self.requests += 1
             if of_check:
                 exchange = replace(exchange, check=self._check, after_restart=self._restarted)
                 self._restarted = False

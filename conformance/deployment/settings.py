@@ -111,7 +111,8 @@ class Settings:
     `load_processes` processes, each with a pause of `load_pause_s` between two requests on average.
     `scale` is the number of states in one thread, and of threads, that the checks of scale make;
     0: none are made. `max_body_mib` is the cap of a response body; `ca_bundle` is a PEM file of
-    trusted certificates, and `insecure` trusts any.
+    trusted certificates, and `insecure` trusts any. With `timings` it is counted where the
+    time of each process goes.
     """
 
     url: str
@@ -150,6 +151,7 @@ class Settings:
     max_body_mib: int = MAX_BODY_MIB
     ca_bundle: str | None = None
     insecure: bool = False
+    timings: bool = False
 
     @cached_property
     def address(self) -> httpx.URL:

@@ -31,6 +31,7 @@ from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.record.redaction import Redactor
 from conformance.deployment.recorder import Recorder
 from conformance.json_text import parse_json
+from conformance.time_account import Activity, spend
 
 #: Key of `request.extensions`, set where the answer may hold other people's threads.
 PRIVATE = "threads_conformance_private"
@@ -119,6 +120,10 @@ class SuiteTransport(httpx.BaseTransport):
         Raises `httpx.HTTPError` where no answer comes or network trouble persists, and
         `GivenUpError` once the deployment does not answer any more.
         """
+        with spend(Activity.WIRE):
+            return self._handle(request)
+
+    def _handle(self, request: httpx.Request) -> httpx.Response:
         body = request.read()
         path = self._path_of(request)
         operation, thread_id = identify(request.method, path)

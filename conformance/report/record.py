@@ -54,7 +54,8 @@ class CheckResult:
 
     `blocked_by` holds the causes of a blocked or unsupported check as data; `reason` gives
     them as a sentence for people. `given_up`: the check was aborted, or not started,
-    because the deployment had stopped answering.
+    because the deployment had stopped answering. `requests` is how many it sent, repetitions and
+    the suite's own questions included.
     """
 
     id: str
@@ -68,11 +69,15 @@ class CheckResult:
     failure: Failure | None = None
     blocked_by: tuple[Cause, ...] = ()
     given_up: bool = False
+    requests: int = 0
 
 
 @dataclass(frozen=True)
 class RequirementResult:
-    """The result of one requirement; `verdict` is the worst of its checks."""
+    """The result of one requirement; `verdict` is the worst of its checks.
+
+    `requests` is how many its checks sent; a check of several requirements counts for each.
+    """
 
     id: str
     title: str
@@ -82,6 +87,7 @@ class RequirementResult:
     verdict: Verdict
     baselined: bool
     checks: tuple[str, ...]
+    requests: int = 0
 
 
 @dataclass(frozen=True)
@@ -192,7 +198,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole report of one run."""
+    """The whole report of one run.
+
+    `timings` are the seconds of every process of the run by activity; empty unless asked for.
+    """
 
     suite_version: str
     catalogue_digest: str
@@ -205,6 +214,7 @@ class Report:
     requirements: tuple[RequirementResult, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     load: Load | None = None
+    timings: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def check(self, check_id: str) -> CheckResult:
         """Return the check with that id; raise `KeyError` if there is none."""
@@ -215,6 +225,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report in the form of `report.json`."""
+        timings = {"timings": self.timings} if self.timings else {}
         return {
             "format": FORMAT,
             "suite": {"version": self.suite_version, "catalogue_digest": self.catalogue_digest},
@@ -239,6 +250,7 @@ class Report:
             "requirements": [dataclasses.asdict(result) for result in self.requirements],
             "checks": [dataclasses.asdict(result) for result in self.checks],
             **({"load": dataclasses.asdict(self.load)} if self.load else {}),
+            **timings,
         }
 
     @classmethod
@@ -262,6 +274,9 @@ class Report:
                 ),
                 load=typed(data["load"], Load, within="load") if data.get("load") else None,
                 **{name: typed(data[name], kind, within=name) for name, kind in _PARTS.items()},
+                timings=typed(
+                    data.get("timings", {}), dict[str, dict[str, float]], within="timings"
+                ),
             )
         except (DataError, KeyError, TypeError) as broken:
             raise ReportError(

@@ -51,6 +51,7 @@ def requirement_results(
                 verdict=worst(verdicts),
                 baselined=False,
                 checks=ids,
+                requests=sum(check.requests for check in found),
             )
         )
     return tuple(judged)

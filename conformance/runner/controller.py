@@ -13,7 +13,7 @@ from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult
 from conformance.runner.progress_listener import ProgressListener
-from conformance.runner.pytest_names import DATA_KEY, REMOVAL_ERRORS, REMOVES
+from conformance.runner.pytest_names import DATA_KEY, REMOVAL_ERRORS, REMOVES, TIMES
 from conformance.runner.selection import check_id
 from conformance.runner.server_errors import ServerError
 from conformance.runner.transfer import result_in, server_errors_in
@@ -46,6 +46,8 @@ class Controller:
         self.interrupted = False
         self.defects = Defects()
         self.view: ProgressListener | None = None
+        #: The seconds of each worker by activity, if they were asked for.
+        self.times: dict[str, dict[str, float]] = {}
         self._started = started
 
     @pytest.hookimpl(optionalhook=True)
@@ -95,7 +97,10 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Take what a worker tells when it ends; record its death as a defect."""
-        told = getattr(node, "workeroutput", {}).get(REMOVAL_ERRORS, "[]")
+        output = getattr(node, "workeroutput", {})
+        told = output.get(REMOVAL_ERRORS, "[]")
         self.server_errors += (typed(each, ServerError) for each in json.loads(told))
+        if times := output.get(TIMES):
+            self.times[node.gateway.id] = times
         if error and not self.interrupted:
             self.defects.add(f"WorkerDied: {node.gateway.id} ended while it ran checks ({error})")

@@ -69,6 +69,8 @@ def merge(
         requirements=results,
         checks=checks,
         load=_load([each.load for each in every if each.load]),
+        # They are of one machine.
+        timings={},
     )
 
 

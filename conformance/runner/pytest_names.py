@@ -12,6 +12,8 @@ SERVER_ERRORS = "threads_conformance_server_errors"
 REMOVES = "threads_conformance_removes"
 #: Key, in `workeroutput`, of the answers by 500 to the requests of that removal.
 REMOVAL_ERRORS = "threads_conformance_removal_errors"
+#: Key of the times of a worker in `workeroutput`.
+TIMES = "threads_conformance_times"
 #: The marks of checks, in the form of pytest's option `markers`.
 MARKERS = (
     "requires(*ids, offers): the requirements that a check decides",

@@ -35,6 +35,7 @@ from conformance.runner.pytest_engine import collect, own_pytest, pytest_argumen
 from conformance.runner.selection import selected_requirements
 from conformance.runner.shards import digest_of
 from conformance.runner.worker_count import AUTO, worker_count
+from conformance.time_account import Activity, current_account, spend
 
 
 class NothingSelectedError(Exception):
@@ -128,7 +129,7 @@ def run_suite(
         cleanup = Cleanup()
         # A read-only run leaves nothing.
         if not settings.read_only:
-            with defects.watched():
+            with defects.watched(), spend(Activity.CLEANING):
                 cleanup = account_of_kept(settings)
                 if not keep:
                     cleanup = clean_up(
@@ -146,6 +147,24 @@ def run_suite(
             "no check matches these options; widen -k, --requirement, --capability, --profile "
             "or --client"
         )
+    with spend(Activity.REPORTING):
+        report = _report(settings, controller, deployment, run, cleanup, load, keyword, started)
+    if defects.found:
+        raise SuiteDefectError(defects.found, report)
+    return report
+
+
+def _report(
+    settings: Settings,
+    controller: Controller,
+    deployment: Deployment,
+    run: RunInfo,
+    cleanup: Cleanup,
+    load: LoadGenerator | None,
+    keyword: str,
+    started: float,
+) -> Report:
+    """Return the report of what the controller collected; `started` is by the performance clock."""
     catalogue = load_catalogue()
     checks_of = _checks_by_requirement(controller.planned)
     selected = (
@@ -167,7 +186,7 @@ def run_suite(
     results = requirement_results(checks, judged, checks_of)
     exchanges = list(timings(settings))
     given_up = any(each.given_up for each in checks)
-    report = Report(
+    return Report(
         suite_version=__version__,
         catalogue_digest=catalogue.digest,
         deployment=deployment,
@@ -187,10 +206,8 @@ def run_suite(
         requirements=results,
         checks=checks,
         load=load.result if load else None,
+        timings=controller.times,
     )
-    if defects.found:
-        raise SuiteDefectError(defects.found, report)
-    return report
 
 
 def _run_planned(
@@ -214,7 +231,10 @@ def _run_planned(
                 controller.interrupted = True
                 return
         spread = ["--tx", f"{workers}*{worker}", "--dist", "worksteal"] if int(workers) else []
-        _run_under_load(load, [*arguments, *spread], controller)
+        if spread and (account := current_account()):
+            account.has_started()
+        with spend(Activity.WAITING) if spread else nullcontext():
+            _run_under_load(load, [*arguments, *spread], controller)
 
 
 def _run_under_load(

@@ -49,6 +49,7 @@ class SettingsOptions(TypedDict, total=False):
     max_body_mib: int
     ca_bundle: str | None
     insecure: bool
+    timings: bool
 
 
 def client_names(name: str) -> tuple[str, ...]:

@@ -40,7 +40,13 @@ from conformance.runner.check_durations import dealt
 from conformance.runner.controller import Controller
 from conformance.runner.failure_builder import FailureBuilder, summary_of
 from conformance.runner.judging import causes_of, private_facts, verdict_of, worst_failure
-from conformance.runner.pytest_names import CONTROLLER, DATA_KEY, REMOVAL_ERRORS, REMOVES
+from conformance.runner.pytest_names import (
+    CONTROLLER,
+    DATA_KEY,
+    REMOVAL_ERRORS,
+    REMOVES,
+    TIMES,
+)
 from conformance.runner.selection import (
     check_id,
     client_of,
@@ -59,6 +65,7 @@ from conformance.runner.server_errors import (
 from conformance.runner.shards import parse_shard
 from conformance.runner.transfer import attach, attach_server_errors
 from conformance.safe_text import harmless
+from conformance.time_account import Activity, current_account, open_account, spend
 
 #: How often a check is made, at most, during network trouble.
 TRIES_IN_TROUBLE = 6
@@ -84,6 +91,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         # Workers receive the signals too; the process that the user started has handlers already.
         install_handlers()
+        if settings.timings:
+            open_account()
     stack = ExitStack()
     connection = stack.enter_context(connect(settings, _worker_name()))
     config.add_cleanup(stack.close)
@@ -137,6 +146,7 @@ class Checks:
         self._undivided: tuple[str, ...] = ()
         #: Removes the threads of checks that have ended; None where the clean-up removes all.
         self.removal: BackgroundRemoval | None = None
+        self._times = current_account()
         self.connect(settings, connection)
 
     def connect(self, settings: Settings, connection: Connection) -> None:
@@ -177,6 +187,8 @@ class Checks:
         """Give the controller, if it is in this process, the list of the checks that will run."""
         if not session.config.pluginmanager.hasplugin("terminal"):  # a process of our own
             session.config.add_cleanup(collect_rarely())
+        if self._times is not None:
+            self._times.has_started()
         controller = session.config.pluginmanager.get_plugin(CONTROLLER)
         if controller is not None:
             controller.planned = {
@@ -189,6 +201,18 @@ class Checks:
                 map(restarts, session.items)
             )
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None, None, None]:
+        """Count the time of the check itself as judging."""
+        with spend(Activity.JUDGING):
+            yield
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Transfer the times of a worker to the controller."""
+        handed_over = getattr(session.config, "workeroutput", None)
+        if self._times is not None and handed_over is not None:
+            handed_over[TIMES] = self._times.seconds()
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
@@ -197,7 +221,8 @@ class Checks:
         if not item.get_closest_marker("requires"):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        started = time.perf_counter()
+        started, recorder = time.perf_counter(), self._connection.recorder
+        sent_before = recorder.requests
         reports, result = self._attempt_through_trouble(item, nextitem)
         if result.verdict is Verdict.FAIL:
             accepted = list(map(str, self._connection.recorder.accepted))
@@ -214,7 +239,11 @@ class Checks:
                     break
         if result.verdict is Verdict.PASS:
             attach_server_errors(self._recurring(item, nextitem), reports[-1])
-        result = dataclasses.replace(result, duration_s=round(time.perf_counter() - started, 4))
+        result = dataclasses.replace(
+            result,
+            duration_s=round(time.perf_counter() - started, 4),
+            requests=recorder.requests - sent_before,
+        )
         attach(result, reports[-1])
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)

@@ -14,6 +14,7 @@ from conformance.checks.generators.generated_cache import load_cached, store_cac
 from conformance.checks.generators.hypothesis_setup import LastBrokenPromise, hypothesis_settings
 from conformance.checks.outcomes import PromiseBroken
 from conformance.deployment.settings import Settings
+from conformance.time_account import Activity, spend
 
 #: How many requests a property is tried with, by effort.
 EXAMPLES = {"quick": 5, "standard": 20, "thorough": 200}
@@ -34,11 +35,12 @@ def for_all(
     values are tried at a time, as by `check_each`.
     """
     kept = (name, settings.seed, EXAMPLES[settings.effort])
-    values = load_cached(*kept) if name else None
-    if values is None and at_once > 1:
-        values = _generated(strategy, settings)
-        if name:
-            store_cached(values, *kept)
+    with spend(Activity.GENERATING):
+        values = load_cached(*kept) if name else None
+        if values is None and at_once > 1:
+            values = _generated(strategy, settings)
+            if name:
+                store_cached(values, *kept)
     with tried_together(holds, values or (), at_once if values else 1) as all_hold:
         if not all_hold:
             _try_one_by_one(strategy, holds, settings, values, kept if name else None)
@@ -61,11 +63,11 @@ def _try_one_by_one(
     @hypothesis.given(strategy)
     def holds_always(value: Any) -> None:
         made.append(deepcopy(value))
-        with broken.record():
+        with broken.record(), spend(Activity.JUDGING):
             holds(value)
 
     broken = LastBrokenPromise()
-    with broken.replace_flaky():
+    with broken.replace_flaky(), spend(Activity.GENERATING):
         holds_always()
     if kept:
         store_cached(made, *kept)

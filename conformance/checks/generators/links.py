@@ -18,6 +18,7 @@ from conformance.checks.generators.hypothesis_setup import LastBrokenPromise, hy
 from conformance.contract.schemas import load_openapi
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import Settings
+from conformance.time_account import Activity, spend
 
 #: How many stories are run, and of how many requests each, by effort.
 STORIES = {"quick": 2, "standard": 5, "thorough": 60}
@@ -37,8 +38,9 @@ def for_all_stories(
     `begin` is called for each story and returns the function that sends and judges its requests.
     `without` names members of request schemas that are left out.
     """
-    schema = schemathesis.openapi.from_dict(_document(without), config=_config())
-    machine: Any = schema.as_state_machine()
+    with spend(Activity.GENERATING):
+        schema = schemathesis.openapi.from_dict(_document(without), config=_config())
+        machine: Any = schema.as_state_machine()
     broken = LastBrokenPromise()
 
     class Story(machine):  # type: ignore[misc]
@@ -51,14 +53,14 @@ def for_all_stories(
             """Send the request by our own client instead of that of schemathesis."""
             body = case.body if isinstance(case.body, dict) else None
             operation_id = str(case.operation.definition.raw["operationId"])
-            with broken.record():
+            with broken.record(), spend(Activity.JUDGING):
                 answer = self.send_and_judge(operation_id, dict(case.path_parameters), body)
             return _response(case, answer)
 
         def validate_response(self, *_: Any, **__: Any) -> None:
             """Do nothing: the function that sent the request has judged its answer."""
 
-    with broken.replace_flaky():
+    with broken.replace_flaky(), spend(Activity.GENERATING):
         hypothesis.seed(settings.seed)(Story).run(
             settings=hypothesis_settings(
                 settings, STORIES[settings.effort], stateful_step_count=STEPS[settings.effort]

@@ -20,6 +20,7 @@ from conformance.contract.schemas import is_valid
 from conformance.deployment.ownership.guard import ID_MEMBERS
 from conformance.deployment.ownership.proof import Ownership, is_uuid
 from conformance.deployment.settings import Settings
+from conformance.time_account import Activity, spend
 
 #: The share of the keywords that are broken, by effort.
 _BROKEN = {"quick": 0.25, "standard": 1.0, "thorough": 1.0}
@@ -107,6 +108,13 @@ def _coverage_cases(
     operation_id: str, schema: str, without: tuple[str, ...], mode: GenerationMode
 ) -> list[Any]:
     """Return pairs of a keyword's JSON pointer in the schema, if any, and a body."""
+    with spend(Activity.GENERATING):
+        return _kept_coverage_cases(operation_id, schema, without, mode)
+
+
+def _kept_coverage_cases(
+    operation_id: str, schema: str, without: tuple[str, ...], mode: GenerationMode
+) -> list[Any]:
     name = ("keywords", operation_id, schema, without, mode.value)
     if (kept := load_cached(*name)) is not None:
         return kept

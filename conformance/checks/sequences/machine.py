@@ -24,6 +24,7 @@ from conformance.checks.generators.hypothesis_setup import hypothesis_settings
 from conformance.checks.outcomes import Blocked, PromiseBroken, SequenceBroken
 from conformance.checks.sequences.counterexample_search import EFFORTS, CounterexampleSearch, Judge
 from conformance.checks.sequences.sequence_state import Step
+from conformance.time_account import Activity, spend
 
 #: The members of metadata that steps write and filters use.
 METADATA_KEYS = ("k", "l")
@@ -92,7 +93,8 @@ class Machine(RuleBasedStateMachine):
 
     def _send(self, step: Step) -> None:
         try:
-            self.search.take(self._sequence, step)
+            with spend(Activity.JUDGING):
+                self.search.take(self._sequence, step)
         except PromiseBroken as broken:
             self.search.record_failure(self._steps, broken)
             raise
@@ -117,12 +119,13 @@ def check_sequences(
     kind: type[Machine] = type("Sequence", (Machine,), {"search": search})
     machine = hypothesis.seed(settings.seed)(kind)
     try:
-        run_state_machine_as_test(
-            machine,
-            settings=hypothesis_settings(
-                settings, effort.examples, stateful_step_count=effort.steps
-            ),
-        )
+        with spend(Activity.GENERATING):
+            run_state_machine_as_test(
+                machine,
+                settings=hypothesis_settings(
+                    settings, effort.examples, stateful_step_count=effort.steps
+                ),
+            )
     except (PromiseBroken, Flaky) as ended:
         # A deployment that behaves differently each time still broke the promise.
         broken = ended if isinstance(ended, PromiseBroken) else search.broken

@@ -11,6 +11,7 @@ import httpx
 import tenacity
 
 from conformance.deployment.delivery.trouble import Trouble
+from conformance.waiting import pause
 
 #: After so many requests in a row without an answer, GET /info tests whether the server is up.
 UNANSWERED_IN_A_ROW = 3
@@ -119,6 +120,7 @@ class CircuitBreaker:
         started = time.monotonic()
         waiting = tenacity.Retrying(
             stop=tenacity.stop_after_delay(self._left_s),
+            sleep=pause,
             wait=tenacity.wait_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
             retry=tenacity.retry_if_result(lambda there: not there),
             retry_error_callback=lambda _: False,

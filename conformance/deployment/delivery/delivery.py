@@ -8,7 +8,6 @@ other request was executed, so it is not repeated: the whole check is.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -26,6 +25,7 @@ from conformance.deployment.delivery.trouble import (
 )
 from conformance.deployment.ownership.creations import Creation
 from conformance.deployment.wire.deadline_connections import CutError
+from conformance.waiting import pause
 
 #: How often one request is sent, at most.
 TRIES = 5
@@ -154,6 +154,7 @@ class Delivery:
             retry=tenacity.retry_if_exception_type(_AgainError),
             stop=self._stops,
             wait=self._pause,
+            sleep=pause,
             retry_error_callback=self._give_up,
         )
         return trying(first_or_once)
@@ -230,7 +231,7 @@ class Delivery:
         for number in range(_STATUS_TRIES):
             if (status := self._probes.status_of(thread_id)) is not None:
                 return status
-            time.sleep(self._backoff_s * number)
+            pause(self._backoff_s * number)
         return None
 
     def _give_up(self, state: tenacity.RetryCallState) -> httpx.Response:

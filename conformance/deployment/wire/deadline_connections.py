@@ -22,6 +22,8 @@ from typing import Any, Protocol
 import httpcore
 import httpx
 
+from conformance.time_account import Activity, spend
+
 #: Interval at which a read checks whether it is to be aborted, in seconds.
 _SLICE_S = 0.2
 #: Bytes written at once: the deadline is checked between pieces.
@@ -184,17 +186,24 @@ class _BoundedStream(httpcore.NetworkStream):
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
+        #: Whether no byte has come since the last one was sent.
+        self._is_unanswered = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         limits = _LIMITS.get()
-        while True:
-            wait = limits.wait(limits.read_timeout())
-            try:
-                return self._stream.read(max_bytes, wait)
-            except httpcore.ReadTimeout:
-                continue
+        # A further read takes part of the same answer.
+        with spend(Activity.SERVER if self._is_unanswered else Activity.WIRE):
+            while True:
+                wait = limits.wait(limits.read_timeout())
+                try:
+                    received = self._stream.read(max_bytes, wait)
+                except httpcore.ReadTimeout:
+                    continue
+                self._is_unanswered = False
+                return received
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._is_unanswered = True
         limits = _LIMITS.get()
         late = httpx.WriteTimeout(f"the request could not be sent within {limits}")
         for start in range(0, len(buffer), _PIECE):

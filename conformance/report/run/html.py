@@ -21,6 +21,8 @@ from conformance.report.run.wording import (
     promises,
     server_name,
     stability_note,
+    time_caption,
+    time_rows,
     verdict_meaning,
     verdict_words,
 )
@@ -78,6 +80,8 @@ def html_report(
         causes=causes,
         undecided=undecided_groups(report),
         cleanup=cleanup_line(report),
+        times=time_rows(report),
+        time_caption=time_caption(report),
         comparison=comparison,
         load_line=load_line,
         load_header=HEADER,

@@ -19,6 +19,8 @@ from conformance.report.run.wording import (
     server_name,
     skipped_by_effort_line,
     stability_note,
+    time_caption,
+    time_rows,
     unmet_optional_line,
     verdict_meaning,
     verdict_words,
@@ -58,6 +60,7 @@ def markdown_report(
         *_load_section(report.load),
         "## Cleanup",
         _cleanup_text(report),
+        *_times_section(report),
     ]
     room = _COMMENT_LIMIT - len("\n\n".join([*head, *foot]))
     return "\n\n".join([*head, *_failures_section(report, requirements, room), *foot]) + "\n"
@@ -156,6 +159,13 @@ def _load_section(load: Load | None) -> list[str]:
         shown = [[code(operation), *cells] for operation, *cells in rows]
         parts += [table([*HEADER], shown), EXPLAINED]
     return parts
+
+
+def _times_section(report: Report) -> list[str]:
+    rows = [list(each) for each in time_rows(report)]
+    if not rows:
+        return []
+    return ["## Time", f"{time_caption(report)}.", table(["activity", "seconds", "share"], rows)]
 
 
 def _cleanup_text(report: Report) -> str:

@@ -38,6 +38,7 @@ from conformance.report.run.wording import (
     Requirements,
     data_access_line,
     deployment_name,
+    time_line,
 )
 
 #: Without a terminal the progress is told this often in a run.
@@ -189,6 +190,8 @@ class TerminalView:
         self.stop()
         if report.load:
             notes = [*notes, f"Load: {load_line(report.load)}"]
+        if report.timings:
+            notes = [*notes, f"Time: {time_line(report)}"]
         folder = files[0].parent if files else None
         report_file = str(
             next((each for each in files if each.name == "report.html"), files[0]) if files else ""

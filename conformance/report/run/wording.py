@@ -168,6 +168,36 @@ def deployment_name(deployment: Deployment) -> str:
     return " ".join(part for part in (name or "unnamed server", version) if part)
 
 
+def time_rows(report: Report) -> list[tuple[str, str, str]]:
+    """Return activity, seconds and share of the time of all processes; empty if not counted."""
+    spent: dict[str, float] = {}
+    for times in report.timings.values():
+        for activity, seconds in times.items():
+            spent[activity] = spent.get(activity, 0.0) + seconds
+    whole = sum(spent.values())
+    if not whole:
+        return []
+    rows = [(activity, f"{each:.2f}", f"{each / whole:.0%}") for activity, each in spent.items()]
+    return [*rows, ("in all", f"{whole:.2f}", "100%")]
+
+
+def time_line(report: Report) -> str:
+    """Return where the time of all processes went, in seconds, on one line."""
+    *rows, whole = time_rows(report) or [("in all", "0.00", "")]
+    spent = ", ".join(f"{activity} {seconds}" for activity, seconds, _ in rows)
+    return f"{whole[1]} s of {_processes(report)}: {spent}"
+
+
+def time_caption(report: Report) -> str:
+    """Return a caption for `time_rows`."""
+    return f"Where the time of {_processes(report)} went"
+
+
+def _processes(report: Report) -> str:
+    number = len(report.timings)
+    return "1 process" if number == 1 else f"{number} processes"
+
+
 def cleanup_line(report: Report) -> str:
     """Return the counts of threads: `created 412, removed 412`."""
     if report.run.read_only:
