@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import strategies as st
 
+from conformance.checks.fixtures import RESOURCES
 from conformance.checks.generators import hypothesis_setup
 from conformance.checks.generators.for_all import for_all
 from conformance.checks.generators.schema_bodies import invalid_bodies, valid_bodies
@@ -25,7 +26,7 @@ from conformance.checks.generators.schema_keywords import (
 from conformance.checks.lenient_validation import must_be_refused
 from conformance.contract.operations import load_operations
 from conformance.contract.schemas import load_schema, violations
-from conformance.contract.verdicts import Verdict
+from conformance.contract.verdicts import Stability, Verdict
 from conformance.deployment.ownership.proof import Ownership
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
@@ -37,6 +38,7 @@ from conformance.model.threads import Threads
 from conformance.reference import bodies
 from conformance.report.record import CheckResult
 from conformance.runner.session import run_suite
+from conformance.runner.worker import Checks
 from tests.conftest import environment_of, served
 from tests.store_variants import store_of
 
@@ -331,6 +333,30 @@ def test_a_keyword_that_is_not_looked_at_is_noticed(
     assert check.verdict is Verdict.FAIL, check
     assert check.failure is not None
     assert all(each.startswith(f"/properties/{member}/") for each in check.failure.diff)
+
+
+@pytest.mark.slow
+def test_a_repetition_looks_for_no_smaller_counterexample(
+    settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrinks: list[bool] = []
+    attempt = Checks.attempt
+
+    def noted(self: Checks, item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+        shrinks.append(item.config.stash[RESOURCES].settings.shrink)
+        return attempt(self, item, nextitem)
+
+    monkeypatch.setattr(Checks, "attempt", noted)
+    monkeypatch.setattr(bodies, "violations", lambda name, body: [])
+    with served(store_of()) as url:
+        settings = settings_for(
+            url, profile="extended", requirements=("ERROR-ANY-01",), disposable=True
+        )
+        report = run_suite(settings, identify_deployment(settings), keyword="invalid")
+    failed = [each for each in report.checks if each.verdict is Verdict.FAIL]
+    assert failed
+    assert {each.stability for each in failed} == {Stability.STABLE}
+    assert shrinks == [True, False, False] * len(failed)
 
 
 @pytest.mark.slow

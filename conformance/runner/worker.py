@@ -135,6 +135,21 @@ def _worker_name() -> str:
     return os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
+@contextmanager
+def _without_shrinking(item: pytest.Item) -> Iterator[None]:
+    """Let properties fail by the first counterexample: in a repetition nobody reads it."""
+    resources = item.config.stash.get(RESOURCES, None)
+    if resources is None:
+        yield
+        return
+    before = resources.settings
+    resources.settings = dataclasses.replace(before, shrink=False)
+    try:
+        yield
+    finally:
+        resources.settings = before
+
+
 class Checks:
     """The checks of one process: how they are selected, run and judged."""
 
@@ -208,10 +223,17 @@ class Checks:
             yield
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Transfer the times of a worker to the controller."""
+        """Tell the controller how a worker spent its time, and what its removal was answered."""
+        if self.removal:
+            self.removal.close()
         handed_over = getattr(session.config, "workeroutput", None)
-        if self._times is not None and handed_over is not None:
+        if handed_over is None:
+            return
+        if self._times is not None:
             handed_over[TIMES] = self._times.seconds()
+        if self.removal:
+            found = [server_error(CLEAN_UP, each) for each in self.removal.server_errors]
+            handed_over[REMOVAL_ERRORS] = json.dumps([dataclasses.asdict(each) for each in found])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
@@ -225,18 +247,8 @@ class Checks:
         sent_before = recorder.requests
         reports, result = self._attempt_through_trouble(item, nextitem)
         if result.verdict is Verdict.FAIL:
-            accepted = list(map(str, self._connection.recorder.accepted))
-            for _ in range(self._settings.repeat_failures):
-                again = self._attempt_through_trouble(item, nextitem)[1].verdict
-                if accepted and again is not Verdict.FAIL:
-                    # The failure may be due to a proxy's answer that by chance came often enough
-                    # to be accepted as the deployment's.
-                    reports, result = self._error_for_trouble(reports, result, accepted)
-                    break
-                # An error in a repetition says nothing about the failure.
-                if again not in (Verdict.FAIL, Verdict.ERROR):
-                    result = dataclasses.replace(result, stability=Stability.FLAKY)
-                    break
+            with _without_shrinking(item):
+                reports, result = self._repeat(item, nextitem, reports, result)
         if result.verdict is Verdict.PASS:
             attach_server_errors(self._recurring(item, nextitem), reports[-1])
         result = dataclasses.replace(
@@ -252,14 +264,25 @@ class Checks:
             self.removal.check_ended()
         return True
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Tell the controller which requests of the removal were answered by 500."""
-        if self.removal:
-            self.removal.close()
-            found = [server_error(CLEAN_UP, each) for each in self.removal.server_errors]
-            session.config.workeroutput[REMOVAL_ERRORS] = json.dumps(  # type: ignore[attr-defined]
-                [dataclasses.asdict(each) for each in found]
-            )
+    def _repeat(
+        self,
+        item: pytest.Item,
+        nextitem: pytest.Item | None,
+        reports: list[pytest.TestReport],
+        result: CheckResult,
+    ) -> tuple[list[pytest.TestReport], CheckResult]:
+        """Repeat a failed check until it is clear whether it is stable; return what it ends as."""
+        accepted = list(map(str, self._connection.recorder.accepted))
+        for _ in range(self._settings.repeat_failures):
+            again = self._attempt_through_trouble(item, nextitem)[1].verdict
+            if accepted and again is not Verdict.FAIL:
+                # The failure may be due to a proxy's answer that by chance came often enough
+                # to be accepted as the deployment's.
+                return self._error_for_trouble(reports, result, accepted)
+            # An error in a repetition says nothing about the failure.
+            if again not in (Verdict.FAIL, Verdict.ERROR):
+                return reports, dataclasses.replace(result, stability=Stability.FLAKY)
+        return reports, result
 
     def _recurring(
         self, item: pytest.Item, nextitem: pytest.Item | None
