@@ -122,7 +122,7 @@ def test_items_that_are_known_to_be_equal_count_as_places() -> None:
     found = ItemDifferences()
     found.add_equal(3)
     found.add("a", "b")
-    assert found.lines() == ("$[3]: expected 'a', got 'b'",)
+    assert found.lines() == ('$[3]: expected "a", got "b"',)
 
 
 def compared(expected: list[Any], actual: list[Any]) -> ItemDifferences:

@@ -222,7 +222,7 @@ def test_of_long_histories_the_first_differing_states_are_told_and_the_rest_coun
     wrong = set(range(1500, states, 100))
     copied = [made(n, COPY, **({"next": ["a"]} if n in wrong else {})) for n in range(states)]
     broken = broken_by(Pages(COPY, copied, 700), source)
-    first = "$[1500].next: not expected, got ['a']"
+    first = '$[1500].next: not expected, got ["a"]'
     assert (broken.diff[0], len(broken.diff)) == (first, SHOWN + 1)
     assert broken.diff[-1] == f"… and {len(wrong) - SHOWN} more of {states} differ"
     assert broken.kinds == ("$[*].next absent list",)
@@ -231,9 +231,9 @@ def test_of_long_histories_the_first_differing_states_are_told_and_the_rest_coun
 @pytest.mark.parametrize(
     ("lost", "told"),
     [
-        (slice(1200, 1201), "$[1200]: expected '1200', got '1201'"),
-        (slice(0, 1), "$[0]: expected '0', got '1'"),
-        (slice(1000, None), "$[1000]: missing, expected '1000'"),
+        (slice(1200, 1201), '$[1200]: expected "1200", got "1201"'),
+        (slice(0, 1), '$[0]: expected "0", got "1"'),
+        (slice(1000, None), '$[1000]: missing, expected "1000"'),
     ],
 )
 def test_of_long_histories_of_unequal_length_the_first_other_checkpoint_is_told(

@@ -17,6 +17,7 @@ from conformance.contract.causes import NOT_GRANTED, Cause
 from conformance.deployment.client import ThreadsClient
 from conformance.deployment.ownership.proof import Ownership
 from conformance.deployment.settings import Settings
+from conformance.deployment.wire.direct_client import DirectClient
 
 THREAD = {"thread_id": "00000000-0000-4000-8000-00000000000a"}
 STATES = [
@@ -45,7 +46,12 @@ def reading(
         page = server(query.get("before"), int(query["limit"]))
         return httpx.Response(200 if isinstance(page, list) else 422, json=page)
 
-    http = httpx.Client(transport=httpx.MockTransport(reply), base_url="http://deployment")
+    http = DirectClient(
+        base_url=httpx.URL("http://deployment"),
+        transport=httpx.MockTransport(reply),
+        headers=(),
+        timeout_s=5.0,
+    )
     context = CheckContext(
         Settings("", run_id="", started_at="", run_dir=""),
         {},

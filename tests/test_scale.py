@@ -64,7 +64,7 @@ def test_without_the_option_it_is_not_run_and_the_option_is_named(
 def test_the_reference_keeps_its_promises_at_any_number(tmp_path: Path) -> None:
     ended = command(tmp_path, "run", "--scale", "44", "--requirement", "SCALE-*", "-n", "2")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    report = load_report(tmp_path / "reports" / "latest" / "report.json")
+    report = load_report(tmp_path / "reports" / "selection" / "report.json")
     assert {each.id for each in report.requirements} == SCALED
     for check in report.checks:
         assert check.verdict is Verdict.PASS

@@ -35,7 +35,7 @@ _INTERRUPTER = "The settings want a graph that asks by an interrupt, and records
 
 _DOCUMENTED = GraphSettings()
 #: Nothing is replaced in these graphs, and they have no second key to select.
-_ONE_CHANNEL = "HISTORY-SELECT-03 STATE-UPDATE-22 PREPOP-29 RUN-33 RUN-34"
+_ONE_CHANNEL = "SCALE-01 HISTORY-SELECT-03 STATE-UPDATE-22 PREPOP-29 RUN-33 RUN-34"
 
 
 @freedom(
@@ -111,7 +111,7 @@ def edges_look_at_the_whole_state(altered: Altered) -> None:
 @freedom(
     "graph-has-more-channels",
     allowed_by="Values are application data; the published type is object.",
-    may_block="STATE-UPDATE-22 PREPOP-29 RUN-33 RUN-34",
+    may_block="SCALE-01 STATE-UPDATE-22 PREPOP-29 RUN-33 RUN-34",
     choice="graph of the deployment",
 )
 def graph_has_more_channels(altered: Altered) -> None:
