@@ -206,7 +206,7 @@ def prunes_its_copies(broken: FaultyDeployment) -> None:
         return kept
 
 
-@fault("updates-of-a-copy-reach-a-source-in-error", breaks="CONDITION-15")
+@fault("updates-of-a-copy-reach-a-source-in-error", breaks="CONDITION-15 CONDITION-18")
 def reach_a_source_in_error(broken: FaultyDeployment) -> None:
     sources = copies_of(broken)
 

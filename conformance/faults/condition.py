@@ -58,7 +58,7 @@ def _before_the_cancelled_state(thread: Thread) -> Any:
 fault(
     "thread-shows-the-values-before-the-state-of-a-cancelled-run", breaks="CANCEL-22 CONDITION-01"
 )(_values_become(_before_the_cancelled_state))
-fault("thread-shows-null-as-an-empty-text", breaks="CONDITION-01")(
+fault("thread-shows-null-as-an-empty-text", breaks="CONDITION-01 CONDITION-18")(
     _values_become(
         lambda thread: {name: "" if each is None else each for name, each in thread.values.items()}
     )
@@ -110,15 +110,15 @@ def _found_as(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Apply:
     return apply
 
 
-fault("search-shows-threads-in-error-without-values", breaks="CONDITION-03")(
+fault("search-shows-threads-in-error-without-values", breaks="CONDITION-03 CONDITION-16")(
     _found_as(lambda each: {**each, "values": {}} if each["status"] == "error" else each)
 )
-fault("search-shows-no-questions", breaks="CONDITION-03")(
+fault("search-shows-no-questions", breaks="CONDITION-03 CONDITION-16")(
     _found_as(lambda each: {**each, "interrupts": {}})
 )
 
 
-@fault("state-of-a-failed-thread-names-no-node", breaks="CONDITION-04")
+@fault("state-of-a-failed-thread-names-no-node", breaks="CONDITION-04 CONDITION-16")
 def names_no_node(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
     def show(_request: WireRequest, state: Json) -> Json:
