@@ -14,6 +14,7 @@ import traceback
 import pytest
 
 from conformance.checks.generators.generated_cache import load_cached
+from conformance.checks.generators.schema_bodies import valid_bodies
 from conformance.contract.catalogue import load_catalogue
 from conformance.runner.pytest_engine import pytest_arguments
 
@@ -111,8 +112,10 @@ def import_checks() -> None:
         importlib.import_module(name)
     pytest.main([*pytest_arguments(), "--collect-only"])
     load_catalogue()
-    # Digests the code of the checks, whatever is asked for.
+    # What is kept in memory is the same for all: a digest of the code, whatever is asked for, and
+    # the document as schemathesis reads it.
     load_cached("nothing")
+    valid_bodies("create_thread", "thread_create")
     gc.collect()
     # So that the workers share the memory of these objects.
     gc.freeze()
