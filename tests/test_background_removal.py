@@ -237,7 +237,7 @@ def test_a_run_removes_what_it_made_beside_its_checks(
     last_use: dict[str, float] = {}
     own: Counter[str] = Counter()
     for file in Path(settings.run_dir).glob("exchanges-*.jsonl"):
-        for each in map(json.loads, file.read_text().splitlines()):
+        for each in map(json.loads, file.read_text(encoding="utf-8").split("\n")[:-1]):
             sent_at = datetime.fromisoformat(each["started_at"]).timestamp()
             for thread_id in deletions:
                 if thread_id in each["url"]:

@@ -100,7 +100,7 @@ def test_a_pattern_covers_only_what_it_says(reference: str, settings_for: MakeSe
 @pytest.mark.slow
 def test_an_answer_of_5xx_is_a_difference(reference: str, settings_for: MakeSettings) -> None:
     outcome = outcome_of((DropsUpdates,), settings_for, reference)
-    assert [each.lines for each in outcome.unlisted] == [("$.outcome: expected 'done', got '5xx'",)]
+    assert [each.lines for each in outcome.unlisted] == [('$.outcome: expected "done", got "5xx"',)]
 
 
 @pytest.mark.slow
