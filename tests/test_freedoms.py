@@ -189,8 +189,8 @@ def test_a_replaced_decision_is_asked_as_the_right_one_is(
 def test_there_are_enough_freedoms_and_pairs() -> None:
     known = all_freedoms().values()
     assert len(known) >= 60
-    pairs = choose_pairs(known, 200, seed=1)
-    assert len(pairs) == 200
+    pairs = choose_pairs(known, 240, seed=1)
+    assert len(pairs) == 240
     counted = Counter(each.name for pair in pairs for each in pair)
     assert min(counted[each.name] for each in known) >= 2
 
