@@ -32,7 +32,7 @@ _TWO_MODES = _SEVERAL_MODES[:2]
 #: Characters of every length in UTF-8, of which the last two need two units in UTF-16.
 _TEXT = "go on \u00e9 \u2026 \U0001d11e \U0001f600"
 #: The most streams that are read to find one whose events share ids.
-_STREAMS = 8
+_STREAMS = 24
 
 
 @requires("STREAM-01")
