@@ -525,7 +525,7 @@ def test_a_baseline_may_name_a_check_of_a_read_only_run(tmp_path: Path) -> None:
 
 def test_a_deployment_without_threads_is_not_judged(tmp_path: Path) -> None:
     with served(new_store()) as url:
-        ended = read_only(url, tmp_path, "--capability", "get")
+        ended = read_only(url, tmp_path, "--capability", "get", "-v")
     assert ended.returncode == 3, ended.stdout + ended.stderr
     assert "reads 0 threads" in ended.stdout.splitlines()[0]
     assert "name one with --thread ID" in " ".join(ended.stdout.split())

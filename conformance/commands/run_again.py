@@ -30,8 +30,8 @@ _LEFT_OUT = frozenset(
 def run_again(context: click.Context, url: str | None) -> RunAgain:
     """Return how the command of `context` is made again, by what the user typed.
 
-    What comes from the environment or from a file is found there again. In place of a secret there
-    is a shell variable.
+    What comes from the environment or from a file is found there again. In place of a secret,
+    and of the id of somebody's thread, there is a shell variable.
     """
     typed = [
         each
@@ -64,5 +64,8 @@ def _words(option: click.Option, context: click.Context) -> Iterator[str]:
             yield f'"{value[0]}: $TOKEN"'
         elif option.name in ("api_key", "other_api_key"):
             yield '"$TOKEN"'
+        elif option.name == "thread_ids":
+            # Of a thread that a read-only run looks at not even the id is told.
+            yield '"$THREAD"'
         else:
             yield shlex.quote(str(value))
