@@ -41,7 +41,7 @@ WAY_S = 0.1
     [
         pytest.param(Pace(0.0, 0.0, 0.0), 2, 2, id="nothing to wait for: the cores"),
         pytest.param(Pace(0.002, 0.004, 0.005), 2, 3, id="it computes more than it waits"),
-        pytest.param(Pace(0.003, 0.002, 0.4), 2, 12, id="runs wait in a queue"),
+        pytest.param(Pace(0.003, 0.002, 0.4), 2, 8, id="runs wait in a queue, which is short"),
         pytest.param(Pace(0.1, 0.0, 0.0), 2, 31, id="it is far away"),
         pytest.param(Pace(0.1, 0.0, 0.1), 1, 16, id="it is far away, and there is one core"),
         pytest.param(Pace(0.1, 0.0, 0.1), 16, 32, id="no more than memory allows"),

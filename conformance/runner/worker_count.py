@@ -28,6 +28,9 @@ _OWN_S = 0.007
 #: The share of requests that wait for a run (same measurement).
 _RUNS_PER_REQUEST = 0.08
 _READS = 3
+#: How many workers may wait for runs. Servers take about ten at once, and a check may start a few
+#: that last long: with 32 workers on langgraph-js 1.5.1, others waited for more than a minute.
+_RUNS_AT_ONCE = 8
 #: Longer answers are not waited for, in seconds: the measurement must not delay the checks.
 _ANSWER_WITHIN_S, _RUN_WITHIN_S = 2.0, 10.0
 _AT_ONCE = 16
@@ -80,9 +83,11 @@ def worker_count(settings: Settings, checks: int) -> int:
 
 def workers_for(pace: Pace, cores: int, limits: Limits) -> int:
     """Return how many workers keep the deployment or the cores busy, whichever is slower."""
-    waited_s = pace.read_s + _RUNS_PER_REQUEST * pace.run_s
     busiest_s = max(_OWN_S / cores, pace.serving_s)
-    wanted = math.ceil((_OWN_S + waited_s) / busiest_s)
+    for_the_way = math.ceil((_OWN_S + pace.read_s) / busiest_s)
+    waited_s = pace.read_s + _RUNS_PER_REQUEST * pace.run_s
+    for_runs = min(math.ceil((_OWN_S + waited_s) / busiest_s), _RUNS_AT_ONCE)
+    wanted = max(for_the_way, for_runs)
     return max(min(cores, limits.in_all), min(wanted, limits.per_core * cores, limits.in_all))
 
 
