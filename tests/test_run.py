@@ -79,7 +79,7 @@ def test_where_time_went_and_what_was_asked(
     ended = command(tmp_path, "run", "--requirement", "GET-*", "--timings", "-n", workers)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "\nTime: " in ended.stdout
-    report = load_report(tmp_path / "reports" / "latest")
+    report = load_report(tmp_path / "reports" / "selection")
     assert report.timings.keys() == processes
     for name, spent in report.timings.items():
         # The process that the user started asks who is there, whoever judges.

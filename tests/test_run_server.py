@@ -93,7 +93,8 @@ def test_a_failed_start_tells_the_servers_last_lines(tmp_path: Path) -> None:
     write_launcher(tmp_path, broken=("1.0",))
     ended = run(tmp_path, "--server", "fake==1.0")
     assert ended.returncode == 3
-    assert ended.stderr == (
+    # What was asked in vain meanwhile may follow.
+    assert ended.stderr.startswith(
         "starting fake 1.0\n"
         "Error: fake 1.0 ended with status 1 before it was ready: "
         "correct the cause in its last lines:\n"
