@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from conformance.commands.format_option import format_option
 from conformance.commands.report_reading import UnusableError, read_report
 from conformance.contract.catalogue import load_catalogue
 from conformance.report.compare.comparison_json import comparison_json
@@ -39,14 +40,7 @@ _WRITERS: dict[str, Callable[[ReportComparison], str]] = {
     help="A further run like OLD; may be repeated. A change of speed counts only beyond what OLD "
     "and these differ among themselves.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(tuple(_WRITERS)),
-    default="text",
-    show_default=True,
-    help="Output format; markdown suits a comment on a pull request.",
-)
+@format_option("Output format; markdown suits a comment on a pull request.", _WRITERS)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -54,7 +48,7 @@ _WRITERS: dict[str, Callable[[ReportComparison], str]] = {
     help="Write the comparison to this file, and print only the result.",
 )
 def compare_command(
-    old: Path, new: Path, repeated: tuple[Path, ...], form: str, output: Path | None
+    old: Path, new: Path, repeated: tuple[Path, ...], output_format: str, output: Path | None
 ) -> None:
     """Tell what changed from the report OLD to the report NEW.
 
@@ -75,7 +69,7 @@ def compare_command(
         )
     except ReportError as unusable:
         raise UnusableError(str(unusable)) from unusable
-    text = _WRITERS[form](comparison)
+    text = _WRITERS[output_format](comparison)
     if output is None:
         click.echo(text, nl=False)
     else:

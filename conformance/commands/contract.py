@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import click
 
+from conformance.commands.format_option import format_option
 from conformance.contract import delta
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.published import (
@@ -30,14 +31,7 @@ def contract_command() -> None:
 
 @contract_command.command(name="delta")
 @click.argument("openapi", metavar="OPENAPI")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="JSON is a list of additions with `cited_by` and `left_out`.",
-)
+@format_option("JSON is a list of additions with `cited_by` and `left_out`.")
 def delta_command(openapi: str, output_format: str) -> None:
     """Tell what OPENAPI, a file or a URL, declares beyond the pinned document.
 

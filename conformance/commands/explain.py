@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from conformance.commands.format_option import format_option
 from conformance.commands.options import (
     credentials_options,
     disposable_option,
@@ -55,14 +56,7 @@ class ExplainError(click.ClickException):
     help="Where the report is, if REPORT is left out; by default the newest of reports/latest and "
     "reports/selection.",
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Output format.",
-)
+@format_option()
 @click.option(
     "--replay",
     "replays",

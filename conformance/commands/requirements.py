@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 import click
 
+from conformance.commands.format_option import format_option
 from conformance.contract.catalogue import (
     ALL_CLIENTS,
     EFFORTS,
@@ -26,15 +27,8 @@ from conformance.contract.catalogue import (
 @click.option(
     "--profile", type=click.Choice(PROFILES), help="Print only the requirements of this profile."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("text", "short", "json", "markdown")),
-    default="text",
-    show_default=True,
-    help="Output format; short is a line for each.",
-)
-def requirements_command(wanted: str | None, profile: str | None, form: str) -> None:
+@format_option("Output format; short is a line for each.", ("text", "short", "json", "markdown"))
+def requirements_command(wanted: str | None, profile: str | None, output_format: str) -> None:
     """Print the promises that are checked, or some of them.
 
     ID is a requirement's id, such as COPY-03, several with commas between them, or a pattern such
@@ -52,11 +46,11 @@ def requirements_command(wanted: str | None, profile: str | None, form: str) -> 
             if within in f"{each.id}\n{each.title}\n{each.statement}".lower()
             and wanted.upper() not in catalogue.requirements
         ] or [catalogue.requirements[each] for each in find_requirements(catalogue, (wanted,))]
-    if form == "json":
+    if output_format == "json":
         click.echo(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
-    elif form == "markdown":
+    elif output_format == "markdown":
         click.echo(as_markdown(found, () if wanted or profile else catalogue.left_out))
-    elif form == "short":
+    elif output_format == "short":
         click.echo("\n".join(f"{each.id:20} {each.level:6} {each.title}" for each in found))
     else:
         click.echo("\n\n".join(map(as_text, found)))

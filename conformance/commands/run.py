@@ -20,6 +20,7 @@ from conformance.commands.access_check_options import (
 )
 from conformance.commands.defect_handling import report_defects, suite_defect
 from conformance.commands.doctor import warn_about_graph
+from conformance.commands.format_option import format_option
 from conformance.commands.load_options import check_load_options, load_options
 from conformance.commands.options import (
     chosen_graphs,
@@ -175,14 +176,7 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
     help="Check only this capability; may be repeated.",
 )
 @report_dir_option
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json: report.json on standard output, and all else on standard error.",
-)
+@format_option("json: report.json on standard output, and all else on standard error.")
 @verbose_option
 @click.option(
     "--timings",

@@ -9,6 +9,7 @@ from typing import Unpack
 
 import click
 
+from conformance.commands.format_option import format_option
 from conformance.commands.options import (
     credentials_options,
     max_body_option,
@@ -40,14 +41,7 @@ _UNREACHABLE = 3
 @click.option(
     "--sweep", is_flag=True, help="Then remove the threads of the plant, whatever was found."
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Output format.",
-)
+@format_option()
 @timeout_option
 @max_body_option
 @trust_options

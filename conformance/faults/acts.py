@@ -59,15 +59,22 @@ def has_no_values(broken: FaultyDeployment) -> None:
         return {**state, "values": {}} if in_error else state
 
 
-@fault("a-count-by-idle-leaves-out-an-error-past-a-state-update", breaks="CONDITION-17")
-def leaves_out_an_error(broken: FaultyDeployment) -> None:
-    stale: set[str] = set()
+def _updated_in_error(broken: FaultyDeployment) -> set[str]:
+    """Return the ids of the threads that are updated while in error, filled as this is asked."""
+    found: set[str] = set()
 
     @broken.wire.before("update_state")
     def note(request: WireRequest) -> None:
         thread = stored_thread(broken, request.thread_id)
         if thread is not None and thread.status == "error":
-            stale.add(thread.thread_id)
+            found.add(thread.thread_id)
+
+    return found
+
+
+@fault("a-count-by-idle-leaves-out-an-error-past-a-state-update", breaks="CONDITION-17")
+def leaves_out_an_error(broken: FaultyDeployment) -> None:
+    stale = _updated_in_error(broken)
 
     @broken.wire.answers("count", when=lambda request: request.members.get("status") == "idle")
     def leave_out(request: WireRequest, counted: Json) -> Json:
@@ -81,13 +88,7 @@ def leaves_out_an_error(broken: FaultyDeployment) -> None:
 
 @fault("search-keeps-the-error-past-a-state-update", breaks="CONDITION-17")
 def keeps_the_error(broken: FaultyDeployment) -> None:
-    stale: set[str] = set()
-
-    @broken.wire.before("update_state")
-    def note(request: WireRequest) -> None:
-        thread = stored_thread(broken, request.thread_id)
-        if thread is not None and thread.status == "error":
-            stale.add(thread.thread_id)
+    stale = _updated_in_error(broken)
 
     @broken.override(Searches.matches)
     def matches(right: Any, thread: Thread, query: Query) -> Any:

@@ -268,25 +268,31 @@ fault("every-run-of-the-thread-is-cancelled", breaks=["CANCEL-09"])(
 # Runs after a run that was cancelled
 
 
+def _cancelled_before(thread: Thread, run: Run) -> Run | None:
+    """Return the run before a run of the thread, if it was cancelled on request.
+
+    One that a newer run superseded does not count: MULTITASK-05 and -09 judge these.
+    """
+    ids = [each.run_id for each in thread.runs]
+    before = thread.runs[: ids.index(run.run_id)][-1:] if run.run_id in ids else ()
+    return next((each for each in before if each.cancel_reason == "cancelled on request"), None)
+
+
 @fault("run-after-a-cancelled-run-takes-the-next-step-of-that-run-first", breaks=["CANCEL-20"])
 def next_run_goes_on_with_the_cancelled_one(broken: FaultyDeployment) -> None:
     store = broken.store
 
     @broken.override(Executor.start)
     def start(right: Any, thread: Thread, run: Run) -> Advance:
-        ids = [each.run_id for each in thread.runs]
-        before = thread.runs[: ids.index(run.run_id)][-1:] if run.run_id in ids else ()
-        here = thread.latest
-        for each in before:
-            # Not of runs that a newer one superseded: MULTITASK-05 and -09 judge these.
-            if here is not None and here.tasks and each.cancel_reason == "cancelled on request":
-                graph = store.assistants.graphs[each.graph_id]
-                step = store.executor.steps.execute_superstep(
-                    graph, here, None, {"run_id": each.run_id}
-                )
-                thread = store.records.with_replaced(thread, step.here)
-                if step.made is not None:
-                    thread = store.records.with_checkpoint(thread, step.made)
+        cancelled, here = _cancelled_before(thread, run), thread.latest
+        if cancelled is not None and here is not None and here.tasks:
+            graph = store.assistants.graphs[cancelled.graph_id]
+            step = store.executor.steps.execute_superstep(
+                graph, here, None, {"run_id": cancelled.run_id}
+            )
+            thread = store.records.with_replaced(thread, step.here)
+            if step.made is not None:
+                thread = store.records.with_checkpoint(thread, step.made)
         advance: Advance = right(thread, run)
         return advance
 
@@ -297,9 +303,7 @@ def next_run_forgets_the_cancelled_one(broken: FaultyDeployment) -> None:
 
     @broken.override(Executor.start)
     def start(right: Any, thread: Thread, run: Run) -> Advance:
-        ids = [each.run_id for each in thread.runs]
-        before = thread.runs[: ids.index(run.run_id)][-1:] if run.run_id in ids else ()
-        if not any(each.cancel_reason == "cancelled on request" for each in before):
+        if _cancelled_before(thread, run) is None:
             first: Advance = right(thread, run)
             return first
         advance: Advance = right(replace(thread, checkpoints=()), run)
