@@ -83,6 +83,14 @@ def parse_json(text: str | bytes) -> Any:
     return value
 
 
+def json_or_none(text: str | bytes) -> Any:
+    """Return the value of a JSON text; None if it is none, or too large to read."""
+    try:
+        return parse_json(text)
+    except ValueError:
+        return None
+
+
 def _has_room_for(size: int) -> bool:
     """Return whether this process may take `size` more bytes of memory."""
     process = psutil.Process()

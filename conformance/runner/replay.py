@@ -24,10 +24,10 @@ from conformance.deployment.ownership.guard import GuardRefusal
 from conformance.deployment.ownership.ledger import claim, ledgers_dir
 from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.record.redaction import REDACTED
-from conformance.deployment.record.story import ids_of_check, needed_exchanges
+from conformance.deployment.record.story import asked_text, ids_of_check, needed_exchanges
 from conformance.deployment.settings import Settings
 from conformance.json_differences import differences
-from conformance.json_text import parse_json
+from conformance.json_text import json_or_none
 from conformance.report.record import CheckResult, Cleanup, Report
 from conformance.runner.cleanup import clean_up
 from conformance.safe_text import excerpt
@@ -119,7 +119,7 @@ def _story(check: CheckResult, report: Report) -> list[Exchange]:
         raise NotRepeatableError("the report holds no requests of this check")
     story = needed_exchanges(recorded)
     again = "run the check again, with `threads-conformance run --requirement ID`"
-    if report.run.read_only or any(_PLACEHOLDER.search(_asked(each)) for each in story):
+    if report.run.read_only or any(_PLACEHOLDER.search(asked_text(each)) for each in story):
         raise NotRepeatableError(f"the report leaves out what could be other people's: {again}")
     if check.capability == _OF_ACCESS:
         raise NotRepeatableError(
@@ -160,10 +160,6 @@ def _exchange(summary: Mapping[str, Any]) -> Exchange:
         response_body=summary.get("response_body"),
         error=summary.get("error"),
     )
-
-
-def _asked(exchange: Exchange) -> str:
-    return f"{exchange.url} {exchange.request_body or ''}"
 
 
 class _Sender:
@@ -255,7 +251,7 @@ class _Sender:
 
     def _learn(self, before: str, now: str) -> None:
         """Learn which new id stands for which recorded one: that at the same place."""
-        for old, new in _ids_at_equal_places(_parsed(before), _parsed(now)):
+        for old, new in _ids_at_equal_places(json_or_none(before), json_or_none(now)):
             if old != new:
                 self._names.setdefault(old, new)
 
@@ -270,7 +266,7 @@ class _Sender:
         one, other = self._masked(before), self._masked(now)
         if one == other:
             return ()
-        parsed = _parsed(one), _parsed(other)
+        parsed = json_or_none(one), json_or_none(other)
         if None in parsed:
             return (f"$: expected {excerpt(one, 160)}, got {excerpt(other, 160)}",)
         return differences(*parsed)
@@ -293,10 +289,3 @@ def _ids_at_equal_places(one: Any, other: Any) -> Iterator[tuple[str, str]]:
         and _UUID.fullmatch(other)
     ):
         yield one, other
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return parse_json(text)
-    except ValueError:
-        return None

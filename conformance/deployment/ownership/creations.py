@@ -20,7 +20,7 @@ from conformance.deployment.ownership.proof import (
     has_tag,
     parse_timestamp,
 )
-from conformance.json_text import parse_json
+from conformance.json_text import json_or_none
 
 _THREAD_IN_PATH = re.compile(r"/threads/([^/]+)")
 
@@ -92,7 +92,7 @@ class CreationTracker:
 
     def record_request(self, operation: Operation, thread_id: str | None, raw: bytes) -> Creation:
         """Record what a write may create, before it is sent."""
-        body = _parsed(raw)
+        body = json_or_none(raw)
         members = body if isinstance(body, dict) else {}
         own_id = thread_id
         number = None
@@ -121,7 +121,7 @@ class CreationTracker:
     ) -> None:
         """Record what the answer says was created, and prove the ids that it names."""
         succeeded = response.is_success
-        answer = _parsed(response.content) if succeeded else None
+        answer = json_or_none(response.content) if succeeded else None
         match operation.scope:
             case Scope.NEW_THREAD:
                 self._record_created(creation, response, answer)
@@ -248,10 +248,3 @@ def _threads_of_runs(response: httpx.Response, answer: Any) -> Iterator[str]:
             yield found
     if located := _THREAD_IN_PATH.search(response.headers.get("content-location", "")):
         yield located[1]
-
-
-def _parsed(raw: bytes) -> Any:
-    try:
-        return parse_json(raw)
-    except ValueError:
-        return None

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from conformance.contract.operations import BY_NAME
 from conformance.deployment.record.exchange import Exchange
-from conformance.json_text import parse_json
+from conformance.json_text import json_or_none
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 #: Members of an answer to a write that name what it made or changed.
@@ -42,7 +41,7 @@ def needed_exchanges(exchanges: Sequence[Exchange]) -> list[Exchange]:
 
 def ids_of_check(exchanges: Sequence[Exchange]) -> list[str]:
     """Return the ids that the check itself chose: those that no answer before had shown."""
-    names = dict.fromkeys(name for each in exchanges for name in _UUID.findall(_asked(each)))
+    names = dict.fromkeys(name for each in exchanges for name in _UUID.findall(asked_text(each)))
     return [name for name in names if _source(name, exchanges) is None]
 
 
@@ -156,7 +155,7 @@ def _that_give_ids(exchanges: Sequence[Exchange], kept: set[int]) -> set[int]:
     wanted = sorted(kept)
     while wanted:
         position = wanted.pop()
-        for name in set(_UUID.findall(_asked(exchanges[position]))):
+        for name in set(_UUID.findall(asked_text(exchanges[position]))):
             have = (each for each in kept | found if each < position)
             if any(name in (exchanges[each].response_body or "") for each in have):
                 continue
@@ -170,7 +169,7 @@ def _that_give_ids(exchanges: Sequence[Exchange], kept: set[int]) -> set[int]:
 def _source(name: str, exchanges: Sequence[Exchange]) -> int | None:
     """Return the position of the answer from which an id comes; None if the check chose it."""
     for position, each in enumerate(exchanges):
-        if name in _asked(each):
+        if name in asked_text(each):
             return None
         if name in (each.response_body or ""):
             return position
@@ -183,7 +182,8 @@ def _writes(exchange: Exchange) -> bool:
     return operation.writes if operation else exchange.method != "GET"
 
 
-def _asked(exchange: Exchange) -> str:
+def asked_text(exchange: Exchange) -> str:
+    """Return the URL and the body of a request, in which it names ids."""
     return f"{exchange.url} {exchange.request_body or ''}"
 
 
@@ -197,21 +197,14 @@ def _answer(exchange: Exchange) -> tuple[int | None, str]:
 
 def _named(exchange: Exchange) -> set[str]:
     """Return the ids in the request, and those of what it made; metadata names nothing."""
-    body = _parsed(exchange.request_body)
+    body = json_or_none(exchange.request_body or "")
     if isinstance(body, dict):
         asked = "".join(str(value) for name, value in body.items() if name != "metadata")
     else:
         asked = exchange.request_body or ""
     found = {each.lower() for each in _UUID.findall(f"{exchange.url} {asked}")}
     if _writes(exchange):
-        answer = _parsed(exchange.response_body)
+        answer = json_or_none(exchange.response_body or "")
         made = answer if isinstance(answer, dict) else {}
         found |= {str(made[name]).lower() for name in _NAMING if isinstance(made.get(name), str)}
     return found
-
-
-def _parsed(body: str | None) -> Any:
-    try:
-        return parse_json(body or "")
-    except ValueError:
-        return None
