@@ -72,6 +72,20 @@ def test_the_reference_conforms_to_all(workers: str, effort: str, tmp_path: Path
     assert len({each.id for each in report.checks}) == len(report.checks)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_no_temporary_folder_stands_after_a_run(workers: str, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    ended = command(
+        tmp_path,
+        *("run", "--requirement", "CREATE-0*", "-n", workers),
+        TMPDIR=str(temporary),
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert list(temporary.iterdir()) == []
+
+
 @pytest.mark.parametrize(("workers", "processes"), [("0", {"main"}), ("1", {"main", "gw0"})])
 def test_where_time_went_and_what_was_asked(
     workers: str, processes: set[str], tmp_path: Path

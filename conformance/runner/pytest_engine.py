@@ -20,6 +20,8 @@ _SUITE = Path(conformance.__file__).parent / "suite"
 _UNUSED = (
     *("terminal", "cacheprovider", "junitxml", "logging", "doctest", "unittest", "pastebin"),
     *("stepwise", "setupplan", "setuponly", "recwarn", "monkeypatch", "subtests"),
+    # Of this one pytest-xdist would make a temporary folder that stands after the run.
+    "tmpdir",
     *("unraisableexception", "threadexception", "faulthandler", "debugging"),
 )
 _PLUGINS = (*(f"no:{each}" for each in _UNUSED), "xdist.plugin")
