@@ -206,6 +206,23 @@ def test_a_command_that_has_ended_can_be_restarted(tmp_path: Path) -> None:
     assert (tmp_path / "been").read_text() == ".."
 
 
+def test_a_restart_that_is_interrupted_before_the_new_start_leaves_what_was_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with python(tmp_path, "-c", "import time; time.sleep(1000)") as tree:
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(subprocess, "Popen", _interrupted)
+            tree.restart(kill=True)
+        assert tree.status() is not None
+        assert tree.was_ended
+        tree.restart(kill=True)
+        assert not tree.was_ended
+
+
+def _interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_tree_that_was_ended_can_be_ended_again(tmp_path: Path) -> None:
     with family(tmp_path) as tree:
         started = members(tmp_path)

@@ -62,13 +62,14 @@ class ProcessTree:
         self._ended = False
 
     def __enter__(self) -> ProcessTree:
-        self._ended = False
         self._supervisor = subprocess.Popen(
             [sys.executable, "-P", supervisor.__file__],
             stdin=subprocess.PIPE,
             # A Ctrl-C in the terminal reaches only this process, which then ends the tree.
             start_new_session=True,
         )
+        # Not earlier: an interrupt before this line leaves the one that was ended by us.
+        self._ended = False
         assert self._supervisor.stdin is not None
         self._supervisor.stdin.write(json.dumps(self._spec).encode() + b"\n")
         self._supervisor.stdin.flush()
