@@ -210,9 +210,10 @@ def test_a_restart_that_is_interrupted_before_the_new_start_leaves_what_was_ende
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with python(tmp_path, "-c", "import time; time.sleep(1000)") as tree:
-        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patched:
             patched.setattr(subprocess, "Popen", _interrupted)
-            tree.restart(kill=True)
+            with pytest.raises(KeyboardInterrupt):
+                tree.restart(kill=True)
         assert tree.status() is not None
         assert tree.was_ended
         tree.restart(kill=True)
