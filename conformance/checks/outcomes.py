@@ -113,6 +113,10 @@ def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:
 #: Marks a check that ends the deployment and starts it again; it is made after all others.
 restarts = pytest.mark.restarts
 
+#: Marks a check that is sure of its verdict only where the deployment has nothing else to do: what
+#: depends on two events of one millisecond, say. With workers, it is made after all others.
+alone = pytest.mark.alone
+
 #: Marks a check that only reads: it is made in a read-only run, and in no other.
 reads_only = pytest.mark.reads_only
 

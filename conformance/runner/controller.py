@@ -13,8 +13,14 @@ from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult
 from conformance.runner.progress_listener import ProgressListener
-from conformance.runner.pytest_names import DATA_KEY, REMOVAL_ERRORS, REMOVES, TIMES
-from conformance.runner.selection import check_id
+from conformance.runner.pytest_names import (
+    DATA_KEY,
+    PART,
+    REMOVAL_ERRORS,
+    REMOVES,
+    TIMES,
+)
+from conformance.runner.selection import Part, check_id
 from conformance.runner.server_errors import ServerError
 from conformance.runner.transfer import result_in, server_errors_in
 from conformance.typed_data import typed
@@ -39,8 +45,10 @@ class Controller:
         self.planned: dict[str, tuple[str, ...]] = {}
         #: The ids of the checks that were divided into shards, of which this run makes one.
         self.undivided: tuple[str, ...] = ()
-        #: Whether checks were selected that restart the deployment, and the settings allow that.
-        self.restarting = False
+        #: The ids of the selected checks that workers leave to this process.
+        self.alone: tuple[str, ...] = ()
+        #: The part of the checks that the next process makes.
+        self.part = Part.ALL
         #: Whether workers remove the threads of checks that have ended, while others still run.
         self.removes_meanwhile = False
         self.interrupted = False
@@ -55,6 +63,7 @@ class Controller:
         """Pass the settings to a worker in memory, since they may hold secrets."""
         node.workerinput[DATA_KEY] = self.settings.to_json()
         node.workerinput[REMOVES] = self.removes_meanwhile
+        node.workerinput[PART] = self.part.value
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:

@@ -10,6 +10,8 @@ DATA_KEY = "threads_conformance"
 SERVER_ERRORS = "threads_conformance_server_errors"
 #: Key, in `workerinput`, of whether a worker removes the threads of checks that have ended.
 REMOVES = "threads_conformance_removes"
+#: Key, in `workerinput`, of the part of the checks that a worker makes.
+PART = "threads_conformance_part"
 #: Key, in `workeroutput`, of the answers by 500 to the requests of that removal.
 REMOVAL_ERRORS = "threads_conformance_removal_errors"
 #: Key of the times of a worker in `workeroutput`.
@@ -20,4 +22,5 @@ MARKERS = (
     "client(name): the documented client that a check is made with",
     "reads_only: made in a read-only run, and in no other",
     "restarts: ends the deployment and starts it again, after all other checks",
+    "alone: made after the checks that several processes make, with nothing beside it",
 )

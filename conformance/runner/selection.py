@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 import pytest
 
@@ -38,6 +39,23 @@ def reads_only(item: pytest.Item) -> bool:
 def restarts(item: pytest.Item) -> bool:
     """Return whether a check ends the deployment and starts it again."""
     return item.get_closest_marker("restarts") is not None
+
+
+class Part(StrEnum):
+    """A part of the selected checks; a run with workers makes one after the other."""
+
+    ALL = "all"
+    SIDE_BY_SIDE = "side by side"
+    ALONE = "alone"
+
+    def has(self, item: pytest.Item) -> bool:
+        """Return whether a check belongs to this part."""
+        return self is Part.ALL or (self is Part.ALONE) is is_made_alone(item)
+
+
+def is_made_alone(item: pytest.Item) -> bool:
+    """Return whether a run with workers makes a check after the others, with none beside it."""
+    return restarts(item) or item.get_closest_marker("alone") is not None
 
 
 def is_of_capability(item: pytest.Item, catalogue: Catalogue, capability: str) -> bool:

@@ -32,7 +32,7 @@ from conformance.runner.forking.forked_workers import forked_workers
 from conformance.runner.operation_timings import by_operation, timings
 from conformance.runner.progress_listener import ProgressListener
 from conformance.runner.pytest_engine import collect, own_pytest, pytest_arguments, run_pytest
-from conformance.runner.selection import selected_requirements
+from conformance.runner.selection import Part, selected_requirements
 from conformance.runner.shards import digest_of
 from conformance.runner.worker_count import AUTO, worker_count
 from conformance.time_account import Activity, current_account, spend
@@ -116,11 +116,12 @@ def run_suite(
                 controller.undivided = planning.undivided
                 controller.interrupted = planning.interrupted
                 controller.defects = planning.defects
+                controller.part = Part.SIDE_BY_SIDE
                 if controller.planned and not controller.interrupted:
                     _run_planned(settings, workers, controller, load, keyword, pytest_args)
-                if planning.restarting and not controller.interrupted:
-                    # A restart would disturb every other check.
-                    run_pytest([*arguments, "-m", "restarts"], controller)
+                if planning.alone and not controller.interrupted:
+                    controller.part = Part.ALONE
+                    run_pytest(_arguments(planning.alone, keyword, pytest_args), controller)
                     controller.planned = planning.planned
         defects = controller.defects
         with defects.watched():
@@ -218,10 +219,11 @@ def _run_planned(
     keyword: str,
     pytest_args: Iterable[str],
 ) -> None:
-    """Run the planned checks, in so many worker processes or in as many as are measured."""
-    # No worker collects a file of which it makes no check.
-    files = sorted({each.partition("::")[0] for each in controller.planned})
-    arguments = [*pytest_arguments(keyword, files=files), *pytest_args]
+    """Run the planned checks, but for those that are made alone, in so many worker processes.
+
+    With `auto`, in as many as the deployment keeps waiting.
+    """
+    arguments = _arguments(controller.planned, keyword, pytest_args)
     with nullcontext("") if workers == "0" else forked_workers() as worker:
         if workers == AUTO:
             try:
@@ -235,6 +237,12 @@ def _run_planned(
             account.has_started()
         with spend(Activity.WAITING) if spread else nullcontext():
             _run_under_load(load, [*arguments, *spread], controller)
+
+
+def _arguments(checks: Iterable[str], keyword: str, pytest_args: Iterable[str]) -> list[str]:
+    """Return the arguments of pytest that collect the files of these checks and no others."""
+    files = sorted({each.partition("::")[0] for each in checks})
+    return [*pytest_arguments(keyword, files=files), *pytest_args]
 
 
 def _run_under_load(

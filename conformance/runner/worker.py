@@ -43,13 +43,16 @@ from conformance.runner.judging import causes_of, private_facts, verdict_of, wor
 from conformance.runner.pytest_names import (
     CONTROLLER,
     DATA_KEY,
+    PART,
     REMOVAL_ERRORS,
     REMOVES,
     TIMES,
 )
 from conformance.runner.selection import (
+    Part,
     check_id,
     client_of,
+    is_made_alone,
     is_selected,
     requirements_of,
     restarts,
@@ -112,6 +115,14 @@ def _settings_of(config: pytest.Config) -> Settings | None:
         return Settings.from_json(handed)
     controller = config.pluginmanager.get_plugin(CONTROLLER)
     return controller.settings if isinstance(controller, Controller) else None
+
+
+def _part_of(config: pytest.Config) -> Part:
+    """Return the part of the checks that this process makes."""
+    if handed := getattr(config, "workerinput", {}).get(PART):
+        return Part(handed)
+    controller = config.pluginmanager.get_plugin(CONTROLLER)
+    return controller.part if isinstance(controller, Controller) else Part.ALL
 
 
 @contextmanager
@@ -186,9 +197,8 @@ class Checks:
             self._undivided = tuple(sorted(map(check_id, kept)))
             own = parse_shard(self._settings.shard).of(self._undivided)
             kept = [item for item in kept if check_id(item) in own]
-        if self._settings.restart and hasattr(config, "workerinput"):
-            # Checks that restart run in the process that owns the deployment, after the workers.
-            kept = [item for item in kept if not restarts(item)]
+        part = _part_of(config)
+        kept = [item for item in kept if part.has(item)]
         dropped = [item for item in checks if item not in set(kept)]
         if dropped:
             config.hook.pytest_deselected(items=dropped)
@@ -212,9 +222,7 @@ class Checks:
                 if item.get_closest_marker("requires")
             }
             controller.undivided = self._undivided
-            controller.restarting = bool(self._settings.restart) and any(
-                map(restarts, session.items)
-            )
+            controller.alone = tuple(map(check_id, filter(is_made_alone, session.items)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, None, None]:

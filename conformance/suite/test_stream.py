@@ -18,7 +18,7 @@ from conformance.checks.events import (
     names_of_events,
 )
 from conformance.checks.expect import assert_equal, assert_is, assert_that
-from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.outcomes import Blocked, alone, requires
 from conformance.checks.runs import NOT_ENDED, Run, Runs, message_contents
 from conformance.checks.views import Thread, checkpoint_named, id_of, messages_of
 from conformance.deployment.client import Answer
@@ -201,6 +201,7 @@ def _require_resuming_after_an_event(given: ThreadsApi, given_runs: Runs) -> Non
         raise Blocked("a stream of values is not resumed after an event either", by="STREAM-12")
 
 
+@alone
 @requires("STREAM-13")
 def test_a_stream_of_several_modes_is_resumed_after_each_event(
     given: ThreadsApi, given_runs: Runs, runs: Runs
@@ -244,6 +245,7 @@ def test_a_resumed_stream_does_not_repeat_the_last_event(
     assert_is(repeated, [], f"the events under the id {ids[0]}, which was received")
 
 
+@alone
 @requires("STREAM-14")
 def test_events_have_ids_of_their_own(given: ThreadsApi, given_runs: Runs) -> None:
     _, events = _resumable_in_several_modes(given, given_runs)

@@ -18,7 +18,7 @@ from conformance.checks.events import (
     names_of_events,
 )
 from conformance.checks.expect import assert_equal, assert_is, assert_refused, assert_that
-from conformance.checks.outcomes import Blocked, requires
+from conformance.checks.outcomes import Blocked, alone, requires
 from conformance.checks.runs import LONG_S, NOT_ENDED, Runs
 from conformance.checks.thread_streams import (
     COMPARED_MODES,
@@ -393,6 +393,7 @@ def test_it_is_resumed_after_each_event(
             assert_equal(named_data(of_modes(events, COMPARED_MODES)), named_data(rest), what)
 
 
+@alone
 @requires("THREAD-STREAM-12")
 def test_events_have_ids_of_their_own(
     given: ThreadsApi, given_runs: Runs, given_streams: ThreadStreams
