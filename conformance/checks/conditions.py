@@ -34,8 +34,14 @@ SHOWN_BY = {
 }
 #: The conditions in which a run is running or waits to begin.
 UNSETTLED = ("running", "running with a run waiting", "with a run to come")
-#: The conditions of pruned threads: not every deployment offers pruning.
-PRUNED = ("forked and pruned", "pruned", "asking and pruned")
+#: The conditions of pruned threads, each with the condition before the pruning.
+UNPRUNED = {
+    "forked and pruned": "forked",
+    "pruned": "prepopulated",
+    "asking and pruned": "asking again",
+}
+#: They are judged by requirements of their own: not every deployment offers pruning.
+PRUNED = tuple(UNPRUNED)
 _KEEP_LATEST = {"strategy": "keep_latest"}
 #: Values that answer for a node that asks, in an update as that node.
 ANSWER = {"messages": [{"type": "ai", "content": "answered for the node"}]}

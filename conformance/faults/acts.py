@@ -26,7 +26,7 @@ def refused_cancellation_ends_an_error(broken: FaultyDeployment) -> None:
             broken.store.records.keep(replace(thread, status="idle"))
 
 
-@fault("a-creation-that-does-nothing-withdraws-questions", breaks="CONDITION-16 PRUNE-27")
+@fault("a-creation-that-does-nothing-withdraws-questions", breaks="CONDITION-16")
 def doing_nothing_withdraws_questions(broken: FaultyDeployment) -> None:
     @broken.override(Threads.for_existing_id)
     def for_existing_id(right: Any, thread: Thread, if_exists: str) -> Thread:
@@ -106,7 +106,7 @@ def stand_still(broken: FaultyDeployment) -> None:
         return {**right(thread), "values": right(kept)["values"]}
 
 
-@fault("threads-deleted-while-they-ask-are-still-found", breaks="CONDITION-17 PRUNE-26")
+@fault("threads-deleted-while-they-ask-are-still-found", breaks="CONDITION-17")
 def are_still_found(broken: FaultyDeployment) -> None:
     deleted: dict[str, Json] = {}
 
@@ -124,7 +124,7 @@ def are_still_found(broken: FaultyDeployment) -> None:
 # What GET shows after an operation
 
 
-fault("a-waited-run-leaves-the-question-before-it", breaks="CONDITION-18 PRUNE-28")(
+fault("a-waited-run-leaves-the-question-before-it", breaks="CONDITION-18")(
     afterwards(
         lambda before, now: (
             replace(now, status="interrupted") if before.status == "interrupted" else now

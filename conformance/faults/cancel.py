@@ -95,7 +95,7 @@ def cancelled_run_that_waits_begins(broken: FaultyDeployment) -> None:
         return json_answer(200, {}) if waits else None
 
 
-@fault("cancelled-run-shows-error", breaks=["CANCEL-02", "CONDITION-16", "PRUNE-27"])
+@fault("cancelled-run-shows-error", breaks=["CANCEL-02", "CONDITION-16"])
 def cancelled_run_shows_error(broken: FaultyDeployment) -> None:
     each_shown(broken, "run_get")(
         lambda _, run: {**run, "status": "error"} if run["status"] == "interrupted" else run

@@ -113,7 +113,7 @@ def _found_as(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Apply:
 fault("search-shows-threads-in-error-without-values", breaks="CONDITION-03 CONDITION-16")(
     _found_as(lambda each: {**each, "values": {}} if each["status"] == "error" else each)
 )
-fault("search-shows-no-questions", breaks="CONDITION-03 CONDITION-16 PRUNE-27")(
+fault("search-shows-no-questions", breaks="CONDITION-03 CONDITION-16")(
     _found_as(lambda each: {**each, "interrupts": {}})
 )
 

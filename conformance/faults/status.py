@@ -310,7 +310,7 @@ fault("count-by-status-counts-one-too-many", breaks=["COUNT-02", "COUNT-07", "ST
 
 @fault(
     "search-finds-a-resumed-thread-as-interrupted",
-    breaks=["CONDITION-16", "CONDITION-17", "PRUNE-26", "STATUS-06"],
+    breaks=["CONDITION-16", "CONDITION-17", "STATUS-06"],
 )
 def search_finds_resumed_as_interrupted(broken: FaultyDeployment) -> None:
     resumed: set[str] = set()

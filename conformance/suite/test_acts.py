@@ -31,6 +31,7 @@ from conformance.checks.comparable_members import shows_its_state
 from conformance.checks.comparison_count import count_judgement
 from conformance.checks.conditions import (
     PRUNED,
+    UNPRUNED,
     UNSETTLED,
     ThreadInCondition,
     in_conditions,
@@ -205,9 +206,11 @@ def _plain(given: ThreadsApi) -> ThreadInCondition:
     return ThreadInCondition(thread)
 
 
-def _simpler_threads(given: ThreadsApi, condition: str) -> Iterator[ThreadInCondition]:
+def _simpler_threads(given: ThreadsApi, runs: Runs, condition: str) -> Iterator[ThreadInCondition]:
     """Yield simpler threads: if a rule is broken on one of them, another requirement judges it."""
     yield _plain(given)
+    if condition in UNPRUNED:
+        yield make(UNPRUNED[condition], given, runs)
     if condition.startswith("a copy"):
         source = _plain(given).thread
         yield ThreadInCondition(given.copy(source), source=source)
@@ -235,7 +238,7 @@ def _judge_requests_that_leave(given: ThreadsApi, runs: Runs, condition: str) ->
         disagreeing = leave(made, _ALL)
     except PromiseBroken as broken:
         _uncount(given, made)
-        for simpler in _simpler_threads(given, condition):
+        for simpler in _simpler_threads(given, runs, condition):
             _block_if_broken(partial(leave, simpler, _ALL))
         # Send each request alone, so that the failure names the one that changes the thread.
         for each in _ALL:
@@ -243,7 +246,7 @@ def _judge_requests_that_leave(given: ThreadsApi, runs: Runs, condition: str) ->
         raise broken
     if disagreeing:
         _uncount(given, made)
-        _raise_unless_left_out(given, condition, disagreeing, lambda each: leave(each, _ALL))
+        _raise_unless_left_out(given, runs, condition, disagreeing, lambda each: leave(each, _ALL))
 
 
 def _judge_acts(given: ThreadsApi, runs: Runs, condition: str, acts: str) -> None:
@@ -255,7 +258,7 @@ def _judge_acts(given: ThreadsApi, runs: Runs, condition: str, acts: str) -> Non
         undergo(made)
     except PromiseBroken as broken:
         _uncount(given, made)
-        for simpler in _simpler_threads(given, condition):
+        for simpler in _simpler_threads(given, runs, condition):
             _block_if_broken(partial(undergo, simpler))
         made = make(condition, given, runs)
         _block_if_broken(lambda: assert_ways_agree(given, made.thread))
@@ -269,13 +272,14 @@ def _judge_following(given: ThreadsApi, runs: Runs, condition: str) -> None:
         return facts_broken_by_acts(ActContext(given, runs, made))
 
     broken = broken_on(make(condition, given, runs))
-    left_out = _raise_unless_left_out(given, condition, broken, broken_on) if broken else {}
+    left_out = _raise_unless_left_out(given, runs, condition, broken, broken_on) if broken else {}
     if left_out.keys() == {*FACTS}:
         raise Blocked.because(next(iter(left_out.values())))
 
 
 def _raise_unless_left_out(
     given: ThreadsApi,
+    runs: Runs,
     condition: str,
     broken: dict[str, PromiseBroken],
     broken_on: Callable[[ThreadInCondition], dict[str, PromiseBroken]],
@@ -285,7 +289,7 @@ def _raise_unless_left_out(
     Facts that are broken there too are left out, with a note, and returned: others judge them.
     """
     left_out: dict[str, PromiseBroken] = {}
-    for simpler in _simpler_threads(given, condition):
+    for simpler in _simpler_threads(given, runs, condition):
         left_out |= broken_on(simpler)
     for fact in left_out:
         given.context.note(f"left out, as it is broken on a simpler thread: {fact}")
