@@ -39,6 +39,8 @@ def pytest_arguments(
     arguments = ["-c", str(_SUITE / "pytest.ini"), "--rootdir", str(_SUITE)]
     # Load the suite's own conftest, and none above it.
     arguments += ["--confcutdir", str(_SUITE)]
+    # Checks raise what they find; modules rewritten for assert statements would be compiled anew.
+    arguments += ["--assert", "plain"]
     for plugin in (*_PLUGINS, *plugins):
         arguments += ["-p", plugin]
     if keyword:

@@ -206,11 +206,9 @@ def _plain(given: ThreadsApi) -> ThreadInCondition:
     return ThreadInCondition(thread)
 
 
-def _simpler_threads(given: ThreadsApi, runs: Runs, condition: str) -> Iterator[ThreadInCondition]:
+def _simpler_threads(given: ThreadsApi, condition: str) -> Iterator[ThreadInCondition]:
     """Yield simpler threads: if a rule is broken on one of them, another requirement judges it."""
     yield _plain(given)
-    if condition in UNPRUNED:
-        yield make(UNPRUNED[condition], given, runs)
     if condition.startswith("a copy"):
         source = _plain(given).thread
         yield ThreadInCondition(given.copy(source), source=source)
@@ -238,8 +236,10 @@ def _judge_requests_that_leave(given: ThreadsApi, runs: Runs, condition: str) ->
         disagreeing = leave(made, _ALL)
     except PromiseBroken as broken:
         _uncount(given, made)
-        for simpler in _simpler_threads(given, runs, condition):
+        for simpler in _simpler_threads(given, condition):
             _block_if_broken(partial(leave, simpler, _ALL))
+        if condition in UNPRUNED:
+            _block_if_broken(partial(leave, make(UNPRUNED[condition], given, runs), _ALL))
         # Send each request alone, so that the failure names the one that changes the thread.
         for each in _ALL:
             leave(make(condition, given, runs), (each,))
@@ -258,8 +258,10 @@ def _judge_acts(given: ThreadsApi, runs: Runs, condition: str, acts: str) -> Non
         undergo(made)
     except PromiseBroken as broken:
         _uncount(given, made)
-        for simpler in _simpler_threads(given, runs, condition):
+        for simpler in _simpler_threads(given, condition):
             _block_if_broken(partial(undergo, simpler))
+        if condition in UNPRUNED:
+            _block_if_broken(partial(undergo, make(UNPRUNED[condition], given, runs)))
         made = make(condition, given, runs)
         _block_if_broken(lambda: assert_ways_agree(given, made.thread))
         raise broken
@@ -287,10 +289,13 @@ def _raise_unless_left_out(
     """Raise the first failure of a fact that holds on all simpler threads.
 
     Facts that are broken there too are left out, with a note, and returned: others judge them.
+    `Blocked` if any fact is broken on a thread in the condition before the pruning.
     """
     left_out: dict[str, PromiseBroken] = {}
-    for simpler in _simpler_threads(given, runs, condition):
+    for simpler in _simpler_threads(given, condition):
         left_out |= broken_on(simpler)
+    if condition in UNPRUNED and (before := broken_on(make(UNPRUNED[condition], given, runs))):
+        raise Blocked.because(next(iter(before.values())))
     for fact in left_out:
         given.context.note(f"left out, as it is broken on a simpler thread: {fact}")
     for fact, how in broken.items():

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -188,8 +188,13 @@ class _BoundedStream(httpcore.NetworkStream):
         self._stream = stream
         #: Whether no byte has come since the last one was sent.
         self._is_unanswered = False
+        #: What is to be sent before the next read: head and short body of a request go together.
+        self._unsent = bytearray()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        # As httpcore does: a server may have answered before the request was whole.
+        with suppress(httpcore.WriteError):
+            self._flush()
         limits = _LIMITS.get()
         # A further read takes part of the same answer.
         with spend(Activity.SERVER if self._is_unanswered else Activity.WIRE):
@@ -204,10 +209,18 @@ class _BoundedStream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._is_unanswered = True
+        self._unsent += buffer
+        if len(self._unsent) >= _PIECE:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._unsent:
+            return
+        unsent, self._unsent = bytes(self._unsent), bytearray()
         limits = _LIMITS.get()
         late = httpx.WriteTimeout(f"the request could not be sent within {limits}")
-        for start in range(0, len(buffer), _PIECE):
-            self._stream.write(buffer[start : start + _PIECE], limits.whole_wait(late))
+        for start in range(0, len(unsent), _PIECE):
+            self._stream.write(unsent[start : start + _PIECE], limits.whole_wait(late))
 
     def close(self) -> None:
         self._stream.close()
