@@ -54,13 +54,15 @@ def opened(
     notify: Notify,
     *,
     restarts: bool = False,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Target]:
     """Open the deployment of these options for as long as the block lasts.
 
     Without `url` and `server` (NAME==VERSION or NAME@latest) the reference is started; with
-    `restarts` it keeps its threads in a file, so that it can be restarted. `notify` is called with
-    the steps that take a while. Raises `LauncherError` for options that cannot be used, and
-    `NotStartedError` if the server cannot be started.
+    `restarts` it keeps its threads in a file, so that it can be restarted. `meanwhile` is called
+    while the reference starts, and `notify` with the steps that take a while. Raises
+    `LauncherError` for options that cannot be used, and `NotStartedError` if the server cannot be
+    started.
     """
     if url and server:
         raise LauncherError(
@@ -75,7 +77,7 @@ def opened(
         ):
             yield running
     else:
-        with _reference(restarts=restarts) as reference:
+        with _reference(restarts=restarts, meanwhile=meanwhile) as reference:
             yield Target(
                 reference.url,
                 disposable=True,
@@ -110,13 +112,13 @@ def started(
 
 
 @contextmanager
-def _reference(*, restarts: bool) -> Iterator[ReferenceProcess]:
+def _reference(*, restarts: bool, meanwhile: Callable[[], object]) -> Iterator[ReferenceProcess]:
     with ExitStack() as stack:
         store = None
         if restarts:
             folder = stack.enter_context(TemporaryDirectory(prefix="threads-conformance-store-"))
             store = Path(folder) / "store"
-        yield stack.enter_context(ReferenceProcess(store=store))
+        yield stack.enter_context(ReferenceProcess(store=store, meanwhile=meanwhile))
 
 
 def _with_not_back_error(restart: Restart, failure: type[Exception]) -> Restart:

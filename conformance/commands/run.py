@@ -68,6 +68,7 @@ from conformance.report.schema.terminal import comparison_line
 from conformance.report.score import exit_status
 from conformance.runner.check_durations import expected_s
 from conformance.runner.operation_timings import all_exchanges
+from conformance.runner.pytest_engine import import_engine
 from conformance.runner.session import NothingSelectedError, run_suite
 from conformance.runner.settings import SettingsOptions, client_names, new_settings
 from conformance.runner.shards import parse_shard
@@ -283,7 +284,13 @@ def run_command(
             # With a restart command the user need not say whether it stops or kills.
             options["restart"] = options["restart"] or ("stop" if restart_command else "")
             deployment = stack.enter_context(
-                open_target(url, server, launcher_files, restarts=bool(options["restart"]))
+                open_target(
+                    url,
+                    server,
+                    launcher_files,
+                    restarts=bool(options["restart"]),
+                    meanwhile=import_engine,
+                )
             )
             # A deployment that was started for the run ends with it.
             options["disposable"] |= deployment.disposable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -23,16 +23,24 @@ class ServerNotStarted(click.ClickException):
 
 @contextmanager
 def open_target(
-    url: str | None, server: str | None, files: tuple[Path, ...], *, restarts: bool = False
+    url: str | None,
+    server: str | None,
+    files: tuple[Path, ...],
+    *,
+    restarts: bool = False,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Target]:
     """Yield the deployment that the options name; a server that was started ends with the block.
 
-    `restarts`: the embedded reference is to keep its threads when it is restarted.
+    `restarts`: the embedded reference is to keep its threads when it is restarted. `meanwhile` is
+    called while that starts.
     """
     with ExitStack() as stack:
         with _as_click_errors():
             found = stack.enter_context(
-                targets.opened(url, server, files, print_progress, restarts=restarts)
+                targets.opened(
+                    url, server, files, print_progress, restarts=restarts, meanwhile=meanwhile
+                )
             )
         yield found
 

@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, ClassVar
@@ -26,7 +27,7 @@ class ReferenceProcess:
 
     `url` is its address. `program` is the Python code of the process, which gets `arguments` and
     then `options`, and must end at the end of stdin. With `store`, a file, the reference keeps its
-    threads there, so that `restart` loses none.
+    threads there, so that `restart` loses none. `meanwhile` is called while it starts.
     """
 
     # Not `-m`, so that neither the working directory nor a configuration file in it has an effect.
@@ -38,8 +39,14 @@ class ReferenceProcess:
     #: The seconds within which it accepts requests.
     deadline_s: ClassVar[float] = 30.0
 
-    def __init__(self, *options: str, store: Path | None = None) -> None:
+    def __init__(
+        self,
+        *options: str,
+        store: Path | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
         self._options = options
+        self._meanwhile = meanwhile
         self._store = store
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
@@ -78,6 +85,7 @@ class ReferenceProcess:
             # Ctrl-C in the terminal goes to the parent alone, which then ends the child.
             start_new_session=True,
         )
+        self._meanwhile()
         line = _first_line(self._process.stdout, self.deadline_s)
         if not line.startswith(READY):
             said = self._stop()

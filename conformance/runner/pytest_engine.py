@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,14 @@ def pytest_arguments(
     if keyword:
         arguments += ["-k", keyword]
     return [*arguments, *(str(_SUITE / each) for each in files)]
+
+
+def import_engine() -> None:
+    """Import what a run needs; called while a deployment starts, which takes as long."""
+    for name in ("xdist.plugin", "conformance.runner.worker", "conformance.suite.conftest"):
+        import_module(name)
+    for file in sorted(_SUITE.glob("test_*.py")):
+        import_module(f"conformance.suite.{file.stem}")
 
 
 @contextmanager
