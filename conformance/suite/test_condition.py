@@ -26,7 +26,7 @@ from conformance.checks.expect import (
     same_thread,
     timestamp_or_blocked,
 )
-from conformance.checks.outcomes import Blocked, PromiseBroken, requires
+from conformance.checks.outcomes import Blocked, PromiseBroken, alone, requires
 from conformance.checks.runs import NOT_ENDED, Runs
 from conformance.checks.shown_interrupts import interrupts_by_key, interrupts_in
 from conformance.checks.views import (
@@ -77,6 +77,7 @@ def test_a_thread_shows_the_values_of_its_state(
     _judge(_assert_values_agree, given, threads, given_runs, condition)
 
 
+@alone
 @requires("CANCEL-22")
 @pytest.mark.parametrize("graph", list(_CANCELLED_AS_THEY_WRITE))
 def test_a_run_cancelled_as_it_writes_leaves_the_values_of_its_state(
