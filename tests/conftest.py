@@ -36,20 +36,32 @@ Reply = tuple[int, str, bytes]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that runs slow tests as well."""
+    """Add the options that run slow tests and those of the pages as well."""
     parser.addoption(
         "--slow",
         action="store_true",
         help="Run the tests marked slow as well. Those of a file that is named are always run.",
     )
+    parser.addoption(
+        "--browser",
+        action="store_true",
+        help="Run the tests of tests/browser as well, which need chromium and the extra browser. "
+        "Those of a file of it that is named are always run.",
+    )
+    parser.addoption(
+        "--update-pictures",
+        action="store_true",
+        help="Write the pictures of docs/pictures anew, with --browser.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Stop ignoring Ctrl-C, as background processes do; run slow tests if files are named."""
+    """Stop ignoring Ctrl-C, as background processes do; run tests of files that are named."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.args_source is config.ArgsSource.ARGS:
         config.option.slow = True
+        config.option.browser |= any("browser" in Path(each).parts for each in config.args)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
