@@ -1,0 +1,1 @@
+"""Runs of many servers side by side, for the board."""
