@@ -67,6 +67,7 @@ from conformance.report.run.write import report_json, write_all
 from conformance.report.schema.terminal import comparison_line
 from conformance.report.score import exit_status
 from conformance.runner.check_durations import expected_s
+from conformance.runner.elsewhere import WorkerCommandError, check_worker, worker_specification
 from conformance.runner.operation_timings import all_exchanges
 from conformance.runner.pytest_engine import import_engine
 from conformance.runner.session import NothingSelectedError, run_suite
@@ -87,6 +88,26 @@ def _workers_option(_context: click.Context, _option: click.Parameter, given: st
     if given != AUTO_WORKERS and not given.isdecimal():
         raise click.BadParameter("give a number of processes, or auto")
     return given
+
+
+def _worker_commands_option(
+    _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Validate the commands that start workers on other machines."""
+    _specifications(given)
+    return given
+
+
+def _specifications(commands: tuple[str, ...], *, tried: bool = False) -> tuple[str, ...]:
+    """Return the execnet specifications of workers, each tried first if that is wanted."""
+    try:
+        found = tuple(map(worker_specification, commands))
+        for each, command in zip(found, commands, strict=True):
+            if tried:
+                check_worker(each, command)
+    except WorkerCommandError as unusable:
+        raise click.BadParameter(str(unusable), param_hint="--worker-command") from unusable
+    return found
 
 
 def _shard_option(_context: click.Context, _option: click.Parameter, given: str) -> str:
@@ -122,6 +143,15 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
     show_default=True,
     help="Number of worker processes; 0 runs the checks in this process; auto takes as many as the "
     "deployment keeps waiting, measured by one run of the graph.",
+)
+@click.option(
+    "--worker-command",
+    "worker_commands",
+    multiple=True,
+    metavar="[N*]CMD",
+    callback=_worker_commands_option,
+    help="Add a worker, or N, of another machine: a command that starts a Python with this version "
+    "at the same path there, such as 'ssh build2 /opt/venv/bin/python'; may be repeated.",
 )
 @click.option(
     "--seed",
@@ -223,6 +253,7 @@ def run_command(
     graph_id: str | None,
     headers: tuple[tuple[str, str], ...],
     workers: str,
+    worker_commands: tuple[str, ...],
     keyword: str,
     report_dir: Path,
     output_format: str,
@@ -271,6 +302,7 @@ def run_command(
         refuse_access_options(options)
     options["scale"] = options["scale"] or 0
     options["graph"], options["graphs"] = chosen_graphs(context, graph_id)
+    elsewhere = _specifications(worker_commands, tried=True)
     baselining = RunBaseline.from_options(baseline, write_baseline, strict=strict_baseline)
     redact = Redactor(headers).text
     with ExitStack() as stack:
@@ -317,6 +349,7 @@ def run_command(
                 keyword=keyword,
                 keep=keep,
                 restarter=restarter,
+                elsewhere=elsewhere,
             )
         except (SettingsError, NothingSelectedError) as unusable:
             raise click.UsageError(str(unusable)) from unusable

@@ -12,9 +12,11 @@ from conformance.defects import Defects
 from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult
+from conformance.runner.elsewhere import take_over
 from conformance.runner.progress_listener import ProgressListener
 from conformance.runner.pytest_names import (
     DATA_KEY,
+    FILES,
     PART,
     REMOVAL_ERRORS,
     REMOVES,
@@ -109,6 +111,8 @@ class Controller:
         output = getattr(node, "workeroutput", {})
         told = output.get(REMOVAL_ERRORS, "[]")
         self.server_errors += (typed(each, ServerError) for each in json.loads(told))
+        if files := output.get(FILES):
+            take_over(self.settings, json.loads(files), node.gateway.id)
         if times := output.get(TIMES):
             self.times[node.gateway.id] = times
         if error and not self.interrupted:

@@ -13,7 +13,7 @@ import pytest
 import conformance
 from conformance.deployment.settings import Settings
 from conformance.runner.controller import Controller
-from conformance.runner.pytest_names import CONTROLLER
+from conformance.runner.pytest_names import CONTROLLER, OWN_PYTEST
 
 _SUITE = Path(conformance.__file__).parent / "suite"
 #: Checks print, log and warn for nobody, and leave no other kinds of tests: these plugins of pytest
@@ -60,9 +60,8 @@ def import_engine() -> None:
 @contextmanager
 def own_pytest() -> Iterator[None]:
     """Keep the user's pytest settings away from the block, in this process and in the workers."""
-    ours = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
+    before = {name: os.environ.get(name) for name in OWN_PYTEST}
+    os.environ.update(OWN_PYTEST)
     try:
         yield
     finally:

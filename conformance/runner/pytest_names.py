@@ -14,8 +14,12 @@ REMOVES = "threads_conformance_removes"
 PART = "threads_conformance_part"
 #: Key, in `workeroutput`, of the answers by 500 to the requests of that removal.
 REMOVAL_ERRORS = "threads_conformance_removal_errors"
+#: Key, in `workeroutput`, of the files of a worker on another machine.
+FILES = "threads_conformance_files"
 #: Key of the times of a worker in `workeroutput`.
 TIMES = "threads_conformance_times"
+#: Environment variables that keep the user's pytest settings and plugins away from a run.
+OWN_PYTEST = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
 #: The marks of checks, in the form of pytest's option `markers`.
 MARKERS = (
     "requires(*ids, offers): the requirements that a check decides",

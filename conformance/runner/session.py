@@ -42,6 +42,11 @@ class NothingSelectedError(Exception):
     """The options select no check; the message says which ones to change."""
 
 
+#: How often pytest-xdist replaces a worker that has died: without a limit it would go on for ever
+#: with workers that cannot be started.
+_MOST_RESTARTS = "4"
+
+
 def collect_checks(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Return the checks of a run by id, each with the requirements that it decides."""
     with own_pytest():
@@ -58,14 +63,15 @@ def run_suite(
     keep: bool = False,
     pytest_args: Iterable[str] = (),
     restarter: Restarter | None = None,
+    elsewhere: Sequence[str] = (),
 ) -> Report:
     """Check one deployment and return the report.
 
     `workers` is a number of processes beside this one, or `auto`: as many as the deployment keeps
-    waiting (`worker_count`). `keyword` is the value of pytest's `-k`. With `keep`, the
-    threads of the run are not removed. `restarter` restarts the deployment, if the settings allow
-    that. Raises `NothingSelectedError` if no check is selected, and `SuiteDefectError`, with a
-    report of what is known, if the suite itself broke.
+    waiting (`worker_count`); `elsewhere` are the execnet specifications of more of them. `keyword`
+    is the value of pytest's `-k`. With `keep`, the threads of the run are not removed. `restarter`
+    restarts the deployment, if the settings allow that. Raises `NothingSelectedError` if no check
+    is selected, and `SuiteDefectError`, with a report of what is known, if the suite itself broke.
     """
     started = time.perf_counter()
     deployment = Deployment(
@@ -106,7 +112,7 @@ def run_suite(
     load = LoadGenerator(settings) if settings.load_users else None
     with nullcontext() if settings.read_only else claim(ledgers_dir() / settings.run_id):
         with own_pytest(), signals_as_interrupt():
-            if workers == "0" and load is None:
+            if workers == "0" and load is None and not elsewhere:
                 run_pytest(arguments, controller)
             else:
                 # Only the workers collect then, so that this process has to collect separately; and
@@ -118,7 +124,9 @@ def run_suite(
                 controller.defects = planning.defects
                 controller.part = Part.SIDE_BY_SIDE
                 if controller.planned and not controller.interrupted:
-                    _run_planned(settings, workers, controller, load, keyword, pytest_args)
+                    _run_planned(
+                        settings, workers, controller, load, keyword, pytest_args, elsewhere
+                    )
                 if planning.alone and not controller.interrupted:
                     controller.part = Part.ALONE
                     run_pytest(_arguments(planning.alone, keyword, pytest_args), controller)
@@ -218,10 +226,11 @@ def _run_planned(
     load: LoadGenerator | None,
     keyword: str,
     pytest_args: Iterable[str],
+    elsewhere: Sequence[str],
 ) -> None:
     """Run the planned checks, but for those that are made alone, in so many worker processes.
 
-    With `auto`, in as many as the deployment keeps waiting.
+    With `auto`, in as many as the deployment keeps waiting; and in those `elsewhere`.
     """
     arguments = _arguments(controller.planned, keyword, pytest_args)
     with nullcontext("") if workers == "0" else forked_workers() as worker:
@@ -232,7 +241,9 @@ def _run_planned(
                 # Threads may have been made already: the clean-up follows.
                 controller.interrupted = True
                 return
-        spread = ["--tx", f"{workers}*{worker}", "--dist", "worksteal"] if int(workers) else []
+        specifications = [f"{workers}*{worker}"] if int(workers) else []
+        spread = [word for each in (*specifications, *elsewhere) for word in ("--tx", each)]
+        spread += ["--dist", "worksteal", "--max-worker-restart", _MOST_RESTARTS] if spread else []
         if spread and (account := current_account()):
             account.has_started()
         with spend(Activity.WAITING) if spread else nullcontext():

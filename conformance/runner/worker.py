@@ -38,11 +38,13 @@ from conformance.garbage_collection import collect_rarely
 from conformance.report.record import CheckResult
 from conformance.runner.check_durations import dealt
 from conformance.runner.controller import Controller
+from conformance.runner.elsewhere import WorkerElsewhere, is_elsewhere
 from conformance.runner.failure_builder import FailureBuilder, summary_of
 from conformance.runner.judging import causes_of, private_facts, verdict_of, worst_failure
 from conformance.runner.pytest_names import (
     CONTROLLER,
     DATA_KEY,
+    FILES,
     PART,
     REMOVAL_ERRORS,
     REMOVES,
@@ -97,9 +99,14 @@ def pytest_configure(config: pytest.Config) -> None:
         if settings.timings:
             open_account()
     stack = ExitStack()
+    elsewhere: WorkerElsewhere | None = None
+    if is_elsewhere(settings):
+        elsewhere = stack.enter_context(WorkerElsewhere(settings, _worker_name()))
+        settings = elsewhere.settings
     connection = stack.enter_context(connect(settings, _worker_name()))
     config.add_cleanup(stack.close)
     checks = Checks(settings, connection)
+    checks.elsewhere = elsewhere
     config.pluginmanager.register(checks)
     if getattr(config, "workerinput", {}).get(REMOVES):
         checks.removal = stack.enter_context(background_removal(settings, connection))
@@ -172,6 +179,8 @@ class Checks:
         self._undivided: tuple[str, ...] = ()
         #: Removes the threads of checks that have ended; None where the clean-up removes all.
         self.removal: BackgroundRemoval | None = None
+        #: Hands the files of this process over; None where the run's own process sees them.
+        self.elsewhere: WorkerElsewhere | None = None
         self._times = current_account()
         self.connect(settings, connection)
 
@@ -242,6 +251,8 @@ class Checks:
         if self.removal:
             found = [server_error(CLEAN_UP, each) for each in self.removal.server_errors]
             handed_over[REMOVAL_ERRORS] = json.dumps([dataclasses.asdict(each) for each in found])
+        if self.elsewhere:
+            handed_over[FILES] = json.dumps(self.elsewhere.hand_over())
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
