@@ -28,6 +28,7 @@ from conformance.reference.app import create_app
 from conformance.reference.process import ReferenceProcess
 from conformance.reference.server import HOST, open_listener
 from conformance.report.run.folders import SELECTION_DIR, WHOLE_DIR, newest_report
+from conformance.runner.pytest_names import MARKERS
 from conformance.runner.settings import new_settings
 
 CHECKOUT = Path(conformance.__file__).parents[1]
@@ -56,7 +57,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Stop ignoring Ctrl-C, as background processes do; run tests of files that are named."""
+    """Stop ignoring Ctrl-C, as background processes do; run tests of files that are named.
+
+    The marks of the checks are registered, since the tests import the modules that use them.
+    """
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.args_source is config.ArgsSource.ARGS:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from shutil import copytree
 from uuid import uuid4
@@ -24,8 +24,10 @@ from conformance.deployment.settings import Settings
 from conformance.report.record import CheckResult, Report
 from conformance.runner import pytest_engine
 from conformance.runner.judging import verdict_of
+from conformance.runner.pytest_names import DATA_KEY
 from conformance.runner.session import run_suite
 from tests.conftest import CHECKOUT, Reply, answering, as_json, environment_of, threads_of
+from threads_conformance import pytest_plugin
 
 MakeSettings = Callable[..., Settings]
 SERVER = ServerInfo(None, None)
@@ -236,13 +238,12 @@ def test_a_check_that_names_an_unknown_requirement_is_a_defect(
 def plain_pytest(
     directory: Path, *arguments: str, paths: Sequence[Path] = (CHECKOUT,)
 ) -> subprocess.CompletedProcess[str]:
-    """pytest in a folder of its own, with the project's entry point, installed or not.
+    """pytest in a folder of its own, with the plugin of the project, installed or not.
 
     `paths` is where Python looks for modules before all else.
     """
-    module = "conformance.runner.options"
-    installed = any(each.value == module for each in entry_points(group="pytest11"))
-    loaded = [] if installed else ["-p", module]
+    # An environment may have another version of the project installed.
+    loaded = ("-p", "no:threads-conformance-options", "-p", "threads_conformance.pytest_plugin")
     return subprocess.run(
         [sys.executable, "-m", "pytest", *loaded, *arguments],
         cwd=directory,
@@ -300,7 +301,7 @@ def test_the_checks_keep_their_fixtures(where: str, reference: str, tmp_path: Pa
     else:
         # Of a project whose environment, with the suite in it, stands in its own folder.
         (tmp_path / "conftest.py").write_text(OF_OTHERS)
-        for part in ("conformance", "schemas", "fixtures"):
+        for part in ("conformance", "threads_conformance", "schemas", "fixtures"):
             copytree(CHECKOUT / part, tmp_path / part)
     ended = plain_pytest(
         tmp_path,
@@ -354,13 +355,213 @@ def test_plain_pytest_names_the_client_that_is_not_installed(
     assert " passed" not in ended.stdout
 
 
+#: A test that looks at what its own process has loaded and knows.
+LOOKING = """
+import sys
+import pytest
+
+def test_other(pytestconfig):
+    assert not [name for name in sys.modules if name.startswith("conformance")]
+    assert "httpx" not in sys.modules
+    assert not [mark for mark in pytestconfig.getini("markers") if "requires" in mark]
+"""
+
+
 @pytest.mark.slow
-def test_without_a_url_the_options_load_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "test_other.py").write_text(
-        "import sys\n"
-        "def test_other():\n"
-        "    assert not [name for name in sys.modules if name.startswith('conformance.suite')]\n"
-        "    assert 'httpx' not in sys.modules\n"
-    )
+def test_without_a_url_nothing_of_the_suite_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text(LOOKING)
     ended = plain_pytest(tmp_path, "-p", "no:schemathesis")
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_the_entry_point_knows_the_key_of_a_worker() -> None:
+    assert pytest_plugin.HANDED_OVER == DATA_KEY
+
+
+#: A package of the same name as the suite's.
+OTHER_PACKAGE = "def kept(): return True\n"
+
+
+@pytest.mark.slow
+def test_a_package_conformance_that_is_imported_already_is_told_in_a_sentence(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "conformance").mkdir()
+    (tmp_path / "conformance" / "__init__.py").write_text(OTHER_PACKAGE)
+    (tmp_path / "conftest.py").write_text("from conformance import kept\n")
+    ended = plain_pytest(tmp_path, "--deployment-url", "http://127.0.0.1:1")
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    (said,) = ended.stderr.strip().splitlines()
+    assert str(tmp_path / "conformance") in said
+    assert "`threads-conformance run --url URL`" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("named", ["url", "fixture"])
+def test_the_users_own_tests_stay_as_they_are_among_the_checks(
+    named: str, reference: str, tmp_path: Path
+) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\n"
+        '@pytest.fixture(scope="session")\n'
+        f"def deployment_url(): return {reference!r}\n"
+    )
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\naddopts = --strict-markers\nmarkers = requires(what)\n"
+    )
+    (tmp_path / "test_own.py").write_text(
+        "import pytest\n"
+        '@pytest.mark.requires("not a requirement")\n'
+        "def test_z(): assert 'told by the pytest of the user' == 0\n"
+        "def test_a(): pass\n"
+    )
+    options = ("--deployment-url", reference) if named == "url" else ()
+    ended = plain_pytest(
+        tmp_path,
+        *("test_own.py", "--pyargs", "conformance.suite", "-n", "1", "-v", *options),
+        *("-m", "requirement(id='GET-01') or not level"),
+    )
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
+    assert re.findall(r"^\[gw0\] .*::(\w+)", ended.stdout, re.MULTILINE) == [
+        *("test_z", "test_a", "test_a_thread_has_every_documented_member")
+    ]
+    # By the usual traceback, which shows the values.
+    assert "AssertionError: assert 'told by the pytest of the user' == 0" in ended.stdout
+    assert "Traceback (most recent call last)" not in ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("expression", "chosen"),
+    [
+        ("requirement(id='GET-01')", {"test_a_thread_has_every_documented_member"}),
+        (
+            "capability(name='create') and level(name='SHOULD')",
+            {"test_a_new_thread_was_never_updated"},
+        ),
+    ],
+)
+def test_marks_select_checks(expression: str, chosen: set[str], tmp_path: Path) -> None:
+    ended = plain_pytest(
+        tmp_path,
+        *("--pyargs", "conformance.suite", "--collect-only", "-q", "--strict-markers"),
+        *("-m", expression),
+    )
+    collected = {each.partition("::")[2] for each in ended.stdout.splitlines() if "::" in each}
+    assert collected >= chosen, ended.stdout + ended.stderr
+    assert len(collected) < 10
+
+
+# ---- a deployment that the user's fixtures name --------------------------------------
+
+CONFTEST = """
+import pytest
+from pathlib import Path
+
+@pytest.fixture(scope="session")
+def {name}():
+    with Path("log").open("a") as log:
+        print("opened", file=log)
+    yield {value}
+    with Path("log").open("a") as log:
+        print("closed", file=log)
+    {after}
+"""
+
+
+def fixture_pytest(
+    directory: Path, *arguments: str, name: str = "deployment_url", value: str, after: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """pytest on the checks with a conftest that names the deployment; its log tells its life."""
+    (directory / "conftest.py").write_text(CONFTEST.format(name=name, value=value, after=after))
+    return plain_pytest(directory, "--pyargs", "conformance.suite", *arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_each_process_opens_the_deployment_of_a_fixture_once(
+    workers: str, reference: str, tmp_path: Path, own_state: Path
+) -> None:
+    before = threads_of(reference)
+    ended = fixture_pytest(
+        tmp_path, *("-m", "capability(name='get')", "-n", workers), value=repr(reference)
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert " passed" in ended.stdout
+    opened = (tmp_path / "log").read_text().split()
+    assert opened.count("opened") == opened.count("closed") == max(1, int(workers))
+    # What the checks made is removed before the fixture ends.
+    assert threads_of(reference) == before
+    assert not list(own_state.glob("*"))
+
+
+@pytest.mark.slow
+def test_an_app_of_a_fixture_is_served_with_its_lifespan(tmp_path: Path) -> None:
+    (tmp_path / "own_app.py").write_text(
+        "from contextlib import asynccontextmanager\n"
+        "from pathlib import Path\n"
+        "from starlette.applications import Starlette\n"
+        "from starlette.routing import Mount\n"
+        "from conformance.reference.app import create_app\n"
+        "@asynccontextmanager\n"
+        "async def lifespan(app):\n"
+        "    Path('log').open('a').write('started ')\n"
+        "    yield\n"
+        "    Path('log').open('a').write('stopped ')\n"
+        "app = Starlette(routes=[Mount('/', create_app())], lifespan=lifespan)\n"
+    )
+    ended = fixture_pytest(
+        tmp_path,
+        *("-m", "requirement(id='GET-01')"),
+        name="deployment_app",
+        value="__import__('own_app').app",
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "1 passed" in ended.stdout
+    assert (tmp_path / "log").read_text().split() == ["opened", "started", "stopped", "closed"]
+
+
+@pytest.mark.slow
+def test_a_check_that_fails_is_repeated_on_the_same_deployment(tmp_path: Path) -> None:
+    with answering(lambda *_: as_json({"detail": "no"}, 500)) as url:
+        # The last check of the session is the one that fails.
+        ended = fixture_pytest(tmp_path, "-m", "requirement(id='COPY-01')", value=repr(url))
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
+    assert "1 failed" in ended.stdout
+    assert (tmp_path / "log").read_text().split() == ["opened", "closed"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("deployment_url", "1 / 0", "ZeroDivisionError: division by zero"),
+        ("deployment_url", "None", "gives a NoneType, and must give a URL as text"),
+        ("deployment_url", "'nowhere'", "'nowhere' is not the URL of a deployment"),
+        ("deployment_app", "'no app'", "an ASGI app is callable, and this is a str"),
+        ("other", "None", "no deployment is named: give --deployment-url URL"),
+    ],
+)
+def test_a_deployment_that_cannot_be_opened_is_told_once(
+    name: str, value: str, said: str, tmp_path: Path
+) -> None:
+    ended = fixture_pytest(tmp_path, *("-m", "capability(name='get')"), name=name, value=value)
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED
+    assert " passed" not in ended.stdout
+    told = ended.stdout.partition("short test summary")[0]
+    assert told.count(said) == 1, ended.stdout
+    assert "no deployment: see the error of " in told
+    assert "INTERNALERROR" not in ended.stdout
+
+
+@pytest.mark.slow
+def test_a_fixture_that_breaks_as_it_ends_is_an_error_of_the_last_check(
+    reference: str, tmp_path: Path
+) -> None:
+    ended = fixture_pytest(
+        tmp_path, "-m", "requirement(id='GET-01')", value=repr(reference), after="1 / 0"
+    )
+    assert "1 passed" in ended.stdout
+    assert "1 error" in ended.stdout
+    assert "ZeroDivisionError" in ended.stdout
+    assert "INTERNALERROR" not in ended.stdout + ended.stderr

@@ -6,27 +6,17 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.installed import ROOT, unpack_wheel
 
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built wheel, unpacked as an installer would."""
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, ROOT],
-        check=True,
-        capture_output=True,
-    )
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder / "site")
-    return folder / "site"
+    return unpack_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def run(unpacked: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -41,9 +31,9 @@ def run(unpacked: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProce
 
 
 @pytest.mark.slow
-def test_the_wheel_carries_one_package_and_its_data(unpacked: Path) -> None:
+def test_the_wheel_carries_its_packages_and_their_data(unpacked: Path) -> None:
     top = {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")}
-    assert top == {"conformance"}
+    assert top == {"conformance", "threads_conformance"}
     data = unpacked / "conformance" / "_data"
     for folder in ("schemas", "fixtures"):
         carried = {path.relative_to(data) for path in (data / folder).rglob("*.json")}

@@ -6,7 +6,8 @@ a user's conftest or in other plugins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cache
 from uuid import uuid4
 
@@ -62,16 +63,32 @@ class WorkerResources:
 
 #: The key, in the stash of the config, of what the checks of a pytest process share.
 RESOURCES = pytest.StashKey[WorkerResources]()
+#: The key, in the stash of the config, of what opens the deployment at a URL. It is there where the
+#: deployment is named by a fixture of the user's.
+OPENER = pytest.StashKey[Callable[[str], AbstractContextManager[None]]]()
 #: The key, in the stash of a check's item, of its context, which the worker reads.
 CONTEXT = pytest.StashKey[CheckContext]()
 
 
+@pytest.fixture(scope="session")
+def opened_deployment(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep the deployment of the user's fixture open for the session, if one names it."""
+    if opener := request.config.stash.get(OPENER, None):
+        with opener(request.getfixturevalue("deployment_url")):
+            yield
+    else:
+        yield
+
+
 @pytest.fixture
-def worker_resources(pytestconfig: pytest.Config) -> WorkerResources:
-    """Return what the checks of this process share; fail if no deployment is named."""
+def worker_resources(pytestconfig: pytest.Config, opened_deployment: None) -> WorkerResources:
+    """Return what the checks of this process share; fail where pytest runs without our plugin."""
     found = pytestconfig.stash.get(RESOURCES, None)
     if found is None:
-        pytest.fail("no deployment is named: give --deployment-url URL", pytrace=False)
+        pytest.fail(
+            "no deployment is named: pytest runs without the plugin of threads-conformance",
+            pytrace=False,
+        )
     return found
 
 

@@ -12,6 +12,8 @@ SERVER_ERRORS = "threads_conformance_server_errors"
 REMOVES = "threads_conformance_removes"
 #: Key, in `workerinput`, of the part of the checks that a worker makes.
 PART = "threads_conformance_part"
+#: Key, in `workerinput`, of whether the pytest is the user's own.
+EMBEDDED = "threads_conformance_embedded"
 #: Key, in `workeroutput`, of the answers by 500 to the requests of that removal.
 REMOVAL_ERRORS = "threads_conformance_removal_errors"
 #: Key, in `workeroutput`, of the files of a worker on another machine.
@@ -27,4 +29,10 @@ MARKERS = (
     "reads_only: made in a read-only run, and in no other",
     "restarts: ends the deployment and starts it again, after all other checks",
     "alone: made after the checks that several processes make, with nothing beside it",
+)
+#: The marks that each check gets under a user's own pytest, which selects by them with `-m`.
+SELECTING_MARKERS = (
+    "level(name): a check of the conformance suite decides a MUST, SHOULD or MAY",
+    "capability(name): a check of the conformance suite is about this capability, such as copy",
+    "requirement(id): a check of the conformance suite decides this requirement, such as COPY-01",
 )

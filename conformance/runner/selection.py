@@ -18,6 +18,11 @@ def check_id(item: pytest.Item) -> str:
     return f"{item.path.name}::{name}"
 
 
+def is_check(item: pytest.Item) -> bool:
+    """Return whether a test is a check of the suite; a user's own may carry a mark `requires`."""
+    return any("offers" in mark.kwargs for mark in item.iter_markers("requires"))
+
+
 def requirements_of(item: pytest.Item) -> tuple[str, ...]:
     """Return the ids of requirements that a check names in its decorator and parameters."""
     return tuple(

@@ -13,9 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from typing import cast
 
 import pytest
-from _pytest.runner import runtestprotocol
+from _pytest.runner import call_and_report, runtestprotocol
 
 from conformance.checks import comparison_count
 from conformance.checks.fixtures import CONTEXT, RESOURCES, WorkerResources
@@ -44,6 +45,7 @@ from conformance.runner.judging import causes_of, private_facts, verdict_of, wor
 from conformance.runner.pytest_names import (
     CONTROLLER,
     DATA_KEY,
+    EMBEDDED,
     FILES,
     PART,
     REMOVAL_ERRORS,
@@ -54,6 +56,7 @@ from conformance.runner.selection import (
     Part,
     check_id,
     client_of,
+    is_check,
     is_made_alone,
     is_selected,
     requirements_of,
@@ -87,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings = _settings_of(config)
     if settings is None:
         return
-    if not config.pluginmanager.hasplugin("terminal"):
+    if not _is_the_users(config):
         # Nobody reads pytest's own tracebacks, and a long one takes more time than the check.
         config.option.tbstyle = "native"
     runs_checks = hasattr(config, "workerinput") or config.getoption("dist", "no") == "no"
@@ -101,9 +104,9 @@ def pytest_configure(config: pytest.Config) -> None:
     stack = ExitStack()
     elsewhere: WorkerElsewhere | None = None
     if is_elsewhere(settings):
-        elsewhere = stack.enter_context(WorkerElsewhere(settings, _worker_name()))
+        elsewhere = stack.enter_context(WorkerElsewhere(settings, worker_name()))
         settings = elsewhere.settings
-    connection = stack.enter_context(connect(settings, _worker_name()))
+    connection = stack.enter_context(connect(settings, worker_name()))
     config.add_cleanup(stack.close)
     checks = Checks(settings, connection)
     checks.elsewhere = elsewhere
@@ -149,7 +152,14 @@ def background_removal(settings: Settings, connection: Connection) -> Iterator[B
         yield removal
 
 
-def _worker_name() -> str:
+def _is_the_users(config: pytest.Config) -> bool:
+    """Return whether the pytest is the user's, with output and tests of the user's own."""
+    handed = getattr(config, "workerinput", {})
+    return EMBEDDED in handed or config.pluginmanager.hasplugin("terminal")
+
+
+def worker_name() -> str:
+    """Return the name of this process among those that run checks."""
     return os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
@@ -168,10 +178,32 @@ def _without_shrinking(item: pytest.Item) -> Iterator[None]:
         resources.settings = before
 
 
+def _the_session(item: pytest.Item) -> pytest.Item:
+    """Return what stands for the next item where all but the session is to be torn down."""
+    # pytest asks the next item for the nodes above it only, which a session has as well.
+    return cast(pytest.Item, item.session)
+
+
+def _end_session(item: pytest.Item) -> pytest.TestReport:
+    """Tear down what is left of the session after its last check; return the report of that."""
+    # What breaks now is none of the check's doing.
+    if _RESULT in item.stash:
+        del item.stash[_RESULT]
+    # pytest itself does so at the end of a session, where an error would be an internal one.
+    state = item.session._setupstate  # noqa: SLF001 - there is no public name
+    call = pytest.CallInfo.from_call(lambda: state.teardown_exact(None), when="teardown")
+    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    return report
+
+
 class Checks:
     """The checks of one process: how they are selected, run and judged."""
 
-    def __init__(self, settings: Settings, connection: Connection) -> None:
+    def __init__(self, settings: Settings, connection: Connection | None) -> None:
+        """Make the checks over this connection, or over that of the first `connect` to come.
+
+        Without a connection, the fixtures of the first check are to call `connect`.
+        """
         self._catalogue = load_catalogue()
         #: The answers by 500 in the last attempt, if the check passed nevertheless.
         self.server_errors: tuple[ServerError, ...] = ()
@@ -182,21 +214,39 @@ class Checks:
         #: Hands the files of this process over; None where the run's own process sees them.
         self.elsewhere: WorkerElsewhere | None = None
         self._times = current_account()
-        self.connect(settings, connection)
+        #: The check whose fixtures could not open the deployment.
+        self._not_opened = ""
+        self._select(settings)
+        self._open: Connection | None = None
+        self._by_fixtures = connection is None
+        if connection is not None:
+            self.connect(settings, connection)
+
+    def _select(self, settings: Settings) -> None:
+        self._settings = settings
+        self._wanted = selected_requirements(settings, self._catalogue)
+
+    @property
+    def _connection(self) -> Connection:
+        assert self._open is not None
+        return self._open
 
     def connect(self, settings: Settings, connection: Connection) -> None:
         """Run the checks with these settings over this connection from now on."""
-        self._settings = settings
-        self._connection = connection
-        self._wanted = selected_requirements(settings, self._catalogue)
+        self._select(settings)
+        self._open = connection
         self._base = connection.recorder.redactor.url(settings.address)
         self._failures = FailureBuilder(self._catalogue, self._redact, self._strangers, self._base)
+
+    def disconnect(self) -> None:
+        """Forget the connection, which is about to be closed."""
+        self._open = None
 
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Keep the checks of the selected requirements."""
-        checks = [item for item in items if item.get_closest_marker("requires")]
+        """Keep the checks of the selected requirements; other tests stay where they are."""
+        checks = [item for item in items if is_check(item)]
         for item in checks:
             for each in requirements_of(item):
                 if each not in self._catalogue.requirements:
@@ -211,15 +261,16 @@ class Checks:
         dropped = [item for item in checks if item not in set(kept)]
         if dropped:
             config.hook.pytest_deselected(items=dropped)
-        items[:] = [item for item in items if item not in set(dropped)]
         if workers := getattr(config, "workerinput", {}).get("workercount"):
-            items[:] = dealt(items, workers, check_id)
+            kept = dealt(kept, workers, check_id)
         if self._settings.restart:
-            items.sort(key=restarts)
+            kept.sort(key=restarts)
+        left, in_order = {*items} - {*dropped}, iter(kept)
+        items[:] = [next(in_order) if is_check(item) else item for item in items if item in left]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Give the controller, if it is in this process, the list of the checks that will run."""
-        if not session.config.pluginmanager.hasplugin("terminal"):  # a process of our own
+        if not (self._by_fixtures or _is_the_users(session.config)):
             session.config.add_cleanup(collect_rarely())
         if self._times is not None:
             self._times.has_started()
@@ -228,10 +279,12 @@ class Checks:
             controller.planned = {
                 check_id(item): self._judged_requirements(item)
                 for item in session.items
-                if item.get_closest_marker("requires")
+                if is_check(item)
             }
             controller.undivided = self._undivided
-            controller.alone = tuple(map(check_id, filter(is_made_alone, session.items)))
+            controller.alone = tuple(
+                check_id(item) for item in session.items if is_check(item) and is_made_alone(item)
+            )
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, None, None]:
@@ -259,9 +312,42 @@ class Checks:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
         """Run a check, repeat a failure, and report the check once."""
-        if not item.get_closest_marker("requires"):
+        if not is_check(item):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        if self._open is not None or self._open_by_fixtures(item):
+            # The deployment of the fixtures is to last until the check needs no repetition.
+            self._run_and_report(item, _the_session(item) if self._by_fixtures else nextitem)
+        if self._by_fixtures and nextitem is None:
+            self._report_failure(item, _end_session(item))
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        if self.removal:
+            self.removal.check_ended()
+        return True
+
+    def _open_by_fixtures(self, item: pytest.Item) -> bool:
+        """Set a check up once, so that the fixtures of its session open the deployment.
+
+        Return whether they did; if not, the check is reported as an error.
+        """
+        report = call_and_report(item, "setup", log=False)
+        ended = call_and_report(item, "teardown", log=False, nextitem=_the_session(item))
+        if self._open is not None:
+            return True
+        if self._not_opened:
+            report.longrepr = f"no deployment: see the error of {self._not_opened}"
+        self._not_opened = self._not_opened or item.nodeid
+        self._report_failure(item, report)
+        self._report_failure(item, ended)
+        return False
+
+    def _report_failure(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Report a phase of a check that is none of an attempt, unless it passed."""
+        if not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+
+    def _run_and_report(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """Run a check, repeat a failure, and report its phases."""
         started, recorder = time.perf_counter(), self._connection.recorder
         sent_before = recorder.requests
         reports, result = self._attempt_through_trouble(item, nextitem)
@@ -278,10 +364,6 @@ class Checks:
         attach(result, reports[-1])
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
-        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-        if self.removal:
-            self.removal.check_ended()
-        return True
 
     def _repeat(
         self,

@@ -1,0 +1,1 @@
+"""The suite called from Python: `from conformance import run`."""

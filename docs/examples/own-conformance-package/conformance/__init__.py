@@ -1,0 +1,1 @@
+"""Rules of this project, which have nothing to do with the suite."""
