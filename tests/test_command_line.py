@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from conformance import __version__
@@ -44,6 +45,7 @@ def test_an_interrupt_while_it_is_loaded_leaves_no_traceback() -> None:
 #: Imports a command and prints which of the slow packages that took.
 LOADED = """
 import sys
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 from conformance.cli import cli
 
@@ -151,6 +153,29 @@ def test_a_shell_can_complete(shell: str, monkeypatch: pytest.MonkeyPatch) -> No
         program, capture_output=True, text=True, env=environment_of(**asked, **words)
     )
     assert given.stdout == "plain,--profile\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "completed"),
+    [
+        (["run", "--requirement"], "COPY-0", "COPY-08"),
+        (["run", "--requirement"], "GET-01,copy-0", "GET-01,COPY-08"),
+        (["run", "--capability"], "co", "copy"),
+        (["run", "--profile"], "ext", "extended"),
+        (["run", "--server"], "langgraph-a", "langgraph-api@latest"),
+        (["bisect", "--server"], "langgraph-a", "langgraph-api"),
+        (["requirements"], "GET-", "GET-03"),
+        (["explain"], "GET-", "GET-03"),
+        (["explain"], "reports/", "reports/"),  # a path, which the shell completes
+        (["serve", "--fault"], "get-of-a-m", "get-of-a-malformed-id-is-200"),
+        (["selftest", "--freedom"], "malformed-", "malformed-ids-answer-404"),
+    ],
+)
+def test_a_shell_completes_ids_and_names(words: list[str], typed: str, completed: str) -> None:
+    shell = ShellComplete(cli, {}, "threads-conformance", "_THREADS_CONFORMANCE_COMPLETE")
+    found = [each.value for each in shell.get_completions(words, typed)]
+    assert completed in found
+    assert all(each.upper().startswith(typed.upper()) for each in found)
 
 
 def test_an_old_python_is_told_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,8 +35,9 @@ def shown(
     encoding: str = "utf-8",
     *,
     height: int = 25,
-    terminal: bool = False,
+    terminal: bool | None = False,
     verbose: bool = False,
+    live: bool | None = None,
     **environment: str,
 ) -> str:
     raw = io.BytesIO()
@@ -50,7 +51,7 @@ def shown(
         _environ=environment,
     )
     seconds = iter(range(10_000))
-    view = TerminalView(console, verbose=verbose, clock=lambda: float(next(seconds)))
+    view = TerminalView(console, verbose=verbose, live=live, clock=lambda: float(next(seconds)))
     view.start(report.deployment, report.run, [each.id for each in report.checks])
     for each in report.checks:
         view.check_finished(each)
@@ -175,6 +176,13 @@ def test_no_color_leaves_the_terminal_without_colours() -> None:
     coloured = re.compile(r"\x1b\[(?:3\d|9\d|38;)[0-9;]*m")
     assert coloured.search(shown(RICH, terminal=True, TERM="xterm-256color"))
     assert not coloured.search(shown(RICH, terminal=True, TERM="xterm-256color", NO_COLOR="1"))
+
+
+def test_forced_colours_bring_no_live_progress_into_a_log() -> None:
+    text = shown(RICH, terminal=None, live=False, FORCE_COLOR="1", TERM="xterm-256color")
+    assert "\x1b[1;31m" in text
+    assert set(re.findall(r"\x1b\[[0-9;?]*([A-Za-z])", text)) == {"m"}
+    assert " of 12 checks," in text
 
 
 @pytest.mark.parametrize("verbose", [False, True])

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from packaging.version import Version
 
+from conformance.commands import completion
 from conformance.commands.options import launcher_option
 from conformance.commands.requirements import find_requirement
 from conformance.commands.server_options import print_progress
@@ -42,6 +43,7 @@ _UNINFORMATIVE = {"error", "not_run"}
     "--server",
     required=True,
     metavar="NAME",
+    shell_complete=completion.server_names,
     help="Name of the server; `threads-conformance servers` lists the names.",
 )
 @click.option(
@@ -54,7 +56,7 @@ _UNINFORMATIVE = {"error", "not_run"}
 @click.option("--known", is_flag=True, help="Only versions that are known to start.")
 @click.option("--pre", is_flag=True, help="Also try pre-releases between the ends.")
 @launcher_option
-@click.argument("requirement_id", metavar="REQUIREMENT")
+@click.argument("requirement_id", metavar="REQUIREMENT", shell_complete=completion.requirement_ids)
 def bisect_command(
     server: str,
     good: str,

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from conformance.commands import completion
 from conformance.commands.format_option import format_option
 from conformance.commands.options import (
     credentials_options,
@@ -48,7 +49,9 @@ class ExplainError(click.ClickException):
 
 
 @click.command("explain")
-@click.argument("words", nargs=-1, metavar="[REPORT] CHECK")
+@click.argument(
+    "words", nargs=-1, metavar="[REPORT] CHECK", shell_complete=completion.report_or_requirement
+)
 @click.option(
     "--report-dir",
     type=click.Path(path_type=Path),

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
+from conformance.commands import completion
 from conformance.deployment.credential_parsing import (
     parse_header,
     parse_headers,
@@ -190,6 +191,7 @@ def _seconds_option(
 server_option = click.option(
     "--server",
     metavar="NAME==VERSION",
+    shell_complete=completion.servers,
     help="Install and start this server, and check it; also NAME@latest. "
     "`threads-conformance servers` lists the names.",
 )

@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 import click
 
+from conformance.commands import completion
 from conformance.commands.format_option import format_option
 from conformance.contract.catalogue import (
     ALL_CLIENTS,
@@ -23,7 +24,9 @@ from conformance.contract.catalogue import (
 
 
 @click.command("requirements")
-@click.argument("wanted", metavar="[ID|WORD]", required=False)
+@click.argument(
+    "wanted", metavar="[ID|WORD]", required=False, shell_complete=completion.requirement_ids
+)
 @click.option(
     "--profile", type=click.Choice(PROFILES), help="Print only the requirements of this profile."
 )

@@ -13,6 +13,7 @@ import click
 from _pytest.mark.expression import Expression
 from click.core import ParameterSource
 
+from conformance.commands import completion
 from conformance.commands.access_check_options import (
     access_options,
     check_access_options,
@@ -197,6 +198,7 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
     "requirements",
     multiple=True,
     metavar="ID",
+    shell_complete=completion.requirement_ids,
     help="Check only this requirement; may be repeated. Also COPY-01,COPY-08 and 'COPY-*'.",
 )
 @click.option(
@@ -204,6 +206,7 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
     "capabilities",
     multiple=True,
     metavar="NAME",
+    shell_complete=completion.capabilities,
     help="Check only this capability; may be repeated.",
 )
 @report_dir_option
@@ -308,7 +311,9 @@ def run_command(
     with ExitStack() as stack:
         as_json = output_format == "json"
         console = stack.enter_context(uncaptured_console(sys.stderr if as_json else sys.stdout))
-        view = TerminalView(console, verbose=verbose, expected_s=expected_s)
+        view = TerminalView(
+            console, verbose=verbose, live=console.file.isatty(), expected_s=expected_s
+        )
         stack.enter_context(report_defects(report_dir, lambda text: redact(text)))
         defects: tuple[str, ...] = ()
         restarter: Restarter | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from conformance.commands import completion
 from conformance.commands.requirements import find_requirements
 from conformance.commands.serve import find_fault, find_freedom, load_faults, load_freedoms
 from conformance.contract.catalogue import PROFILES, load_catalogue
@@ -31,10 +32,20 @@ class _NotJudged(click.ClickException):
 @click.command("selftest")
 @click.option("--freedoms", is_flag=True, help="Try freedoms instead of faults; no check may fail.")
 @click.option(
-    "--fault", "faults", multiple=True, metavar="NAME", help="Only this fault; may be repeated."
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completion.fault_names,
+    help="Only this fault; may be repeated.",
 )
 @click.option(
-    "--freedom", "named", multiple=True, metavar="NAME", help="Only this freedom; may be repeated."
+    "--freedom",
+    "named",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completion.freedom_names,
+    help="Only this freedom; may be repeated.",
 )
 @click.option(
     "--matching",
@@ -48,6 +59,7 @@ class _NotJudged(click.ClickException):
     "requirements",
     multiple=True,
     metavar="ID",
+    shell_complete=completion.requirement_ids,
     help="Only the checks of this requirement, and the faults that break it; may be repeated.",
 )
 @click.option(

@@ -10,6 +10,7 @@ from typing import TypeVar
 import click
 from starlette.types import ASGIApp
 
+from conformance.commands import completion
 from conformance.contract.catalogue import ACCESS_CAPABILITY, load_catalogue
 from conformance.faults.registry import Fault, FaultError, all_faults, faulty_deployment
 from conformance.freedoms.registry import Freedom, FreedomError, all_freedoms, free_deployment
@@ -124,6 +125,7 @@ def _check_fault_is_visible(fault: Fault, tenants: dict[str, str]) -> None:
 @click.option(
     "--fault",
     metavar="NAME",
+    shell_complete=completion.fault_names,
     callback=_fault_option,
     help="Serve with this fault, which breaks some requirements.",
 )
@@ -131,6 +133,7 @@ def _check_fault_is_visible(fault: Fault, tenants: dict[str, str]) -> None:
     "--freedom",
     "freedoms",
     metavar="NAME",
+    shell_complete=completion.freedom_names,
     multiple=True,
     callback=_freedoms_option,
     help="Serve with this freedom: unlike the reference, and still conformant. May be repeated.",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from conformance.commands import completion
 from conformance.commands.options import launcher_option
 from conformance.commands.server_options import find_server, start_server
 from conformance.deployment.delivery.interruption import signals_as_interrupt
@@ -51,7 +52,9 @@ def servers_command(context: click.Context, launcher_files: tuple[Path, ...]) ->
 
 
 @servers_command.command("clear")
-@click.argument("which", metavar="[NAME[==VERSION]]", required=False)
+@click.argument(
+    "which", metavar="[NAME[==VERSION]]", required=False, shell_complete=completion.servers
+)
 def clear_command(which: str | None) -> None:
     """Remove cached servers: all, those of NAME, or one version. What is in use stays.
 
@@ -73,7 +76,7 @@ def clear_command(which: str | None) -> None:
 
 
 @servers_command.command("start")
-@click.argument("server", metavar="NAME==VERSION")
+@click.argument("server", metavar="NAME==VERSION", shell_complete=completion.servers)
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),

@@ -93,7 +93,8 @@ class TerminalView:
     On a terminal the progress is live; elsewhere it is a line for each fifth of the work, without
     colour. The output goes to `console`, by default to standard output. `expected_s` tells how many
     seconds a check takes on a usual server. With `verbose`, everything is told at the end; else
-    what fits one screen.
+    what fits one screen. `live` says whether somebody watches, by default whether the console is a
+    terminal: with FORCE_COLOR the log of a CI system has colours too.
     """
 
     def __init__(
@@ -101,11 +102,13 @@ class TerminalView:
         console: Console | None = None,
         *,
         verbose: bool = False,
+        live: bool | None = None,
         expected_s: Callable[[str], float] = lambda _check: 1.0,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._console = console or Console(highlight=False)
         self._verbose = verbose
+        self._live = self._console.is_terminal if live is None else live
         self._expected_s, self._clock = expected_s, clock
         self._counts: Counter[Verdict] = Counter()
         self._total = 0
@@ -126,7 +129,7 @@ class TerminalView:
         self._print_line(f"Deployment {deployment.url}{server}, graph {deployment.graph_id}")
         asked = f"profile {run.profile}, effort {run.effort}, seed {run.seed}"
         self._print_line(f"{counted(self._total, 'check')}, {asked}; {data_access_line(run)}")
-        if self._console.is_terminal:
+        if self._live:
             self._progress = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}", markup=False),
@@ -203,7 +206,7 @@ class TerminalView:
         if self._verbose:
             Details(self._console, files).print(report, requirements)
         else:
-            height = height_for(self._console.height if self._console.is_terminal else None)
+            height = height_for(self._console.height if self._live else None)
             used = self._lines + self._height(end) + for_notes + 1
             self._print_lines(
                 result_lines(
