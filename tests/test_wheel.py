@@ -32,8 +32,12 @@ def run(unpacked: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProce
 
 @pytest.mark.slow
 def test_the_wheel_carries_its_packages_and_their_data(unpacked: Path) -> None:
-    top = {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")}
+    top = {each.name for each in unpacked.iterdir() if each.suffix not in (".dist-info", ".data")}
     assert top == {"conformance", "threads_conformance"}
+    (pages,) = unpacked.glob("*.data/data/share/man/man1")
+    assert {each.name for each in pages.iterdir()} == {
+        each.name for each in (ROOT / "man" / "man1").iterdir()
+    }
     data = unpacked / "conformance" / "_data"
     for folder in ("schemas", "fixtures"):
         carried = {path.relative_to(data) for path in (data / folder).rglob("*.json")}
