@@ -18,6 +18,7 @@ _COMMANDS = {
     "contract": "Tell what a newer release adds to the published contract.",
     "compare": "Tell what changed from one report to another.",
     "doctor": "Find out whether the [graph] settings fit a deployment.",
+    "export": "Write a report in the format of another program: SARIF, CTRF, Allure, a badge.",
     "explain": "Explain a failure, with the requests to reproduce it.",
     "merge": "Make one report of those of all shards of a run.",
     "plant": "Leave threads on a deployment, for `verify`.",

@@ -21,9 +21,10 @@ _UNSEEN = re.compile(
     "\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 # `::error::` at the start of a line, after blanks and colours; `##[error]`, `##vso[...]`
-# and `##teamcity[...]` anywhere.
+# and `##teamcity[...]` anywhere, and `[[ATTACHMENT|...]]`, which GitLab and Jenkins read in JUnit.
 _COMMAND = re.compile(
     r"(?<![^\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])(?:[^\S\n]|\x1b\[[0-9;]*m)*:(?=:)|##\w*(?=\[)"
+    r"|\[\[ATTACHMENT(?=\|)"
 )
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9 ._+~@/-]+")
@@ -90,20 +91,30 @@ def safe_name(text: str) -> str:
     return _NOT_IN_A_NAME.sub("_", excerpt(text, _LONGEST_NAME)).strip()
 
 
-# In this order: a later pattern would match parts of what an earlier one matches.
-_CHANGING = (
+# What each run draws anew. In this order: a later pattern would match parts of what an earlier one
+# matches.
+_FRESH = (
     (re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"(?<=[\w\]]):\d{2,5}(?=[/\s'\"),?]|$)"), ":<port>"),
     (re.compile(r"\b0x[0-9a-f]+\b", re.I), "<id>"),
     (re.compile(r"\b(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{8,}\b", re.I), "<id>"),
-    # Numbers, but not a status such as 404 and not the number in a name such as COPY-03.
-    (re.compile(r"(?<![\w.-])(?![1-5]\d\d(?![\d.]))-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.I), "<n>"),
+    # The beginning of an id or a time where a text was cut.
+    (re.compile(r"(?<=[\"'])[0-9a-f]{1,8}(?:-[0-9a-f]{0,12}){0,4}(?=…)", re.I), "<id>"),
+    (re.compile(r"<id>(?:-[0-9a-f]{0,12}){1,4}(?=…)", re.I), "<id>"),
+    (re.compile(r"(?<=[\"'])\d{4}-\d\d-[\dT:.]*(?=…)"), "<time>"),
 )
+# Numbers, but not a status such as 404 and not the number in a name such as COPY-03.
+_NUMBER = re.compile(r"(?<![\w.-])(?![1-5]\d\d(?![\d.]))-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.I)
+
+
+def without_fresh(text: str) -> str:
+    """Return `text` with ids, times and ports replaced, so that two runs say the same."""
+    for pattern, placeholder in _FRESH:
+        text = pattern.sub(placeholder, text)
+    return text
 
 
 def masked(text: str) -> str:
     """Return `text` with the ids, times, ports and numbers of one run replaced."""
-    for pattern, placeholder in _CHANGING:
-        text = pattern.sub(placeholder, text)
-    return text
+    return _NUMBER.sub("<n>", without_fresh(text))

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import click
 
+from conformance.commands.export_option import export_option, write_exports
 from conformance.commands.options import report_dir_option, verbose_option
 from conformance.commands.report_reading import UnusableError, read_report
 from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.contract.catalogue import load_catalogue
+from conformance.report.export.formats import Export
 from conformance.report.record import ReportError, report_file
 from conformance.report.run.har_merging import Entries, durations, read_entries, write_entries
 from conformance.report.run.terminal import TerminalView
@@ -26,11 +28,13 @@ _HAR = "exchanges.har"
 @click.command("merge")
 @click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
 @report_dir_option
+@export_option
 @verbose_option
 @baseline_options
 def merge_command(
     reports: tuple[Path, ...],
     report_dir: Path,
+    exports: tuple[Export, ...],
     verbose: bool,
     baseline: Path | None,
     strict_baseline: bool,
@@ -58,6 +62,7 @@ def merge_command(
     except ReportError as unusable:
         raise UnusableError(str(unusable)) from unusable
     notes = baselining.lines(judgement)
+    notes += write_exports(exports, merged, catalogue.requirements)
     TerminalView(verbose=verbose).finish(merged, catalogue.requirements, files, notes=notes)
     sys.exit(baselining.finish(judgement, exit_status(merged.verdict)))
 

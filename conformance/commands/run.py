@@ -21,6 +21,7 @@ from conformance.commands.access_check_options import (
 )
 from conformance.commands.defect_handling import report_defects, suite_defect
 from conformance.commands.doctor import warn_about_graph
+from conformance.commands.export_option import export_option, write_exports
 from conformance.commands.format_option import format_option
 from conformance.commands.load_options import check_load_options, load_options
 from conformance.commands.options import (
@@ -61,6 +62,7 @@ from conformance.deployment.record.redaction import Redactor
 from conformance.deployment.restart import Restarter
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
+from conformance.report.export.formats import Export
 from conformance.report.record import Report, ReportError
 from conformance.report.run.folders import SELECTION_DIR
 from conformance.report.run.terminal import TerminalView, uncaptured_console
@@ -210,6 +212,7 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
     help="Check only this capability; may be repeated.",
 )
 @report_dir_option
+@export_option
 @format_option("json: report.json on standard output, and all else on standard error.")
 @verbose_option
 @click.option(
@@ -259,6 +262,7 @@ def run_command(
     worker_commands: tuple[str, ...],
     keyword: str,
     report_dir: Path,
+    exports: tuple[Export, ...],
     output_format: str,
     verbose: bool,
     schema_url: str | None,
@@ -382,6 +386,7 @@ def run_command(
             click.echo(f"Error: {refused}", err=True)
             files = ()
         notes = baselining.lines(judgement)
+        notes += write_exports(exports, report, catalogue)
         if comparison is not None:
             notes.append(comparison_line(comparison))
         # What is printed includes the writing of the files.

@@ -1,0 +1,1 @@
+"""Reports in the formats of other programs: SARIF, CTRF, Allure, JUnit, badges."""
