@@ -20,6 +20,7 @@ _COMMANDS = {
     "doctor": "Find out whether the [graph] settings fit a deployment.",
     "export": "Write a report in the format of another program: SARIF, CTRF, Allure, a badge.",
     "explain": "Explain a failure, with the requests to reproduce it.",
+    "github": "Show a report on GitHub Actions: annotations, job summary, outputs.",
     "merge": "Make one report of those of all shards of a run.",
     "plant": "Leave threads on a deployment, for `verify`.",
     "requirements": "Print the requirements, or one of them.",

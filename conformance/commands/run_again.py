@@ -22,7 +22,7 @@ _LEFT_OUT = frozenset(
     {
         *("address", "url", "profile", "requirements", "capabilities", "keyword", "shard"),
         *("report_dir", "output_format", "verbose", "write_baseline", "strict_baseline"),
-        *("schema_url", "keep"),
+        *("schema_url", "keep", "exports"),
     }
 )
 
