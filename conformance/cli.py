@@ -13,6 +13,7 @@ from conformance.commands.lazy import LazyGroup, setting_names
 
 #: The commands, each in its module of `conformance.commands`, with a short help.
 _COMMANDS = {
+    "baselines": "Tell what the servers on the board are known to break.",
     "bisect": "Find the version of a server at which a requirement changed.",
     "board": "Compare several deployments, requirement by requirement.",
     "contract": "Tell what a newer release adds to the published contract.",

@@ -22,6 +22,7 @@ from conformance.report.baseline.file import (
     read_baseline,
 )
 from conformance.report.baseline.judgement import Entry, Judgement, apply_baseline, new_entries
+from conformance.report.baseline.known import PREFIX, known_file, made_of
 from conformance.report.plain_text import counted, cut, listed, one_line, printable
 from conformance.report.record import Report
 from conformance.report.run.wording import WORDS
@@ -37,7 +38,8 @@ _OPTIONS = (
         "--baseline",
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="TOML file of accepted deviations; exit 0 if it accepts every deviation of the run.",
+        help="TOML file of accepted deviations; exit 0 if it accepts every deviation of the run. "
+        "known:NAME==VERSION is what that server is known to break; `baselines list` lists them.",
     ),
     click.option(
         "--strict-baseline",
@@ -87,8 +89,9 @@ class RunBaseline:
             )
         if strict and not read:
             raise click.UsageError("--strict-baseline needs --baseline FILE")
-        file = written or read
         try:
+            read, written = _resolve(read), _not_known(written)
+            file = written or read
             if written:
                 check_writable(written)
             starts = written and not written.exists()
@@ -153,6 +156,34 @@ class RunBaseline:
             f"Write the reasons, then run with --baseline {file}.",
             err=err,
         )
+
+
+def _resolve(file: Path | None) -> Path | None:
+    """Return the file of a known baseline for its name, and any other file as it is.
+
+    Say where the known one was made by another version of the requirements.
+    """
+    if file is None or not str(file).startswith(PREFIX):
+        return file
+    found = known_file(str(file).removeprefix(PREFIX))
+    made = made_of(found)
+    if made and made.catalogue_digest != load_catalogue().digest:
+        click.echo(
+            f"Warning: {file} is of {made.date}, and of an earlier version of the requirements: "
+            "deviations from those that are newer are not accepted",
+            err=True,
+        )
+    return found
+
+
+def _not_known(file: Path | None) -> Path | None:
+    """Return the file to write; raise `BaselineError` for the name of a known one."""
+    if file and str(file).startswith(PREFIX):
+        raise BaselineError(
+            f"{file} is shipped and not to be written: begin with `threads-conformance baselines "
+            f"show {str(file).removeprefix(PREFIX)} > known.toml`, then --write-baseline known.toml"
+        )
+    return file
 
 
 def _check_ids(entries: tuple[Entry, ...]) -> frozenset[str]:

@@ -39,6 +39,11 @@ class BaselineError(Exception):
 
 def read_baseline(file: Path) -> tuple[Entry, ...]:
     """Read the entries of a file; raise `BaselineError` if it is not a valid baseline."""
+    return tuple(_parse_entry(each, file) for each in read_table(file).get("accepted", []))
+
+
+def read_table(file: Path) -> dict[str, Any]:
+    """Read a file as JSON values; raise `BaselineError` if it is not a valid baseline."""
     try:
         data = read_toml(file)
     except FileNotFoundError as missing:
@@ -50,7 +55,8 @@ def read_baseline(file: Path) -> tuple[Entry, ...]:
     plain = _dates_as_text(data)
     if wrong := best_match(_schema().iter_errors(plain)):
         raise BaselineError(f"{file}: {_error_text(wrong, plain)}")
-    return tuple(_parse_entry(each, file) for each in plain.get("accepted", []))
+    assert isinstance(plain, dict)
+    return plain
 
 
 def check_names(
@@ -83,7 +89,7 @@ def add_entries(file: Path, entries: tuple[Entry, ...], judgement: Judgement) ->
     text = before or _HEAD.format(server=one_line(server_name(judgement.report)))
     if not text.endswith("\n"):
         text += "\n"
-    text += "".join(f"\n{_as_toml(entry, judgement)}" for entry in entries)
+    text += entries_text(entries, judgement)
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +100,11 @@ def add_entries(file: Path, entries: tuple[Entry, ...], judgement: Judgement) ->
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def entries_text(entries: Iterable[Entry], judgement: Judgement) -> str:
+    """Return the entries as TOML, each after an empty line and with a comment on what was seen."""
+    return "".join(f"\n{_as_toml(entry, judgement)}" for entry in entries)
 
 
 def _not_writable(file: Path, refused: OSError) -> BaselineError:
@@ -114,7 +125,7 @@ def _as_toml(entry: Entry, judgement: Judgement) -> str:
         f"# {result.level}: {one_line(result.title)}",
         f"# {check.verdict}: {one_line(cut(masked(symptom), _SYMPTOM_LIMIT))}",
         f"requirement = {_toml_string(entry.requirement)}",
-        'reason = ""',
+        f"reason = {_toml_string(entry.reason)}",
     ]
     if entry.flaky:
         lines.append("flaky = true")
