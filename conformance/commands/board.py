@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from conformance.commands.report_reading import UnusableError, read_report
 from conformance.contract.catalogue import load_catalogue
-from conformance.report.board.html import board_html
+from conformance.report.board.history import add_to_history, read_history
 from conformance.report.board.markdown import EVIDENCE, board_markdown, evidence_markdown
-from conformance.report.board.model import Board, make_board
+from conformance.report.board.model import make_board
+from conformance.report.board.site import site_files
+from conformance.report.board.site_model import Site, make_site, unequal
 from conformance.report.plain_text import counted
 from conformance.report.record import ReportError
 from conformance.report.run.write import write_text
@@ -23,42 +26,73 @@ from conformance.report.run.write import write_text
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("reports/board"),
     show_default=True,
-    help="Where board.md, index.html and the folder evidence go.",
+    help="Where the pages, board.md and the folder evidence go.",
 )
-def board_command(reports: tuple[Path, ...], output_dir: Path) -> None:
-    """Make the board of several reports: requirements against deployments.
+@click.option(
+    "--history",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the verdicts of versions are kept, in SERVER/VERSION.json.  [default: the folder "
+    "history beside the output folder]",
+)
+@click.option(
+    "--add", is_flag=True, help="Add the verdicts of REPORTS to the history, which replaces theirs."
+)
+@click.option(
+    "--equal",
+    is_flag=True,
+    help="Refuse runs that differ in profile, effort, suite or catalogue, and partial ones.",
+)
+def board_command(
+    reports: tuple[Path, ...], output_dir: Path, history: Path | None, add: bool, equal: bool
+) -> None:
+    """Make the board: servers against requirements, as pages and as Markdown.
 
-    REPORTS are report.json (or report.json.gz) files, or folders that hold one. Every cell
-    links to its evidence; each version of a server is compared with the one before. The same
-    reports, in any order, give the same files byte for byte. Deviations that a baseline
-    accepts are shown as not kept.
+    REPORTS are report.json (or report.json.gz) files, or folders that hold one. index.html shows
+    all servers on one screen; there are pages for every server, version and requirement, with the
+    evidence and, where the history holds older versions, since when it is so. The pages need no
+    server, no network and no scripts. The same reports and history, in any order, give the same
+    files byte for byte. Deviations that a baseline accepts are shown as not kept.
 
-    Exit status: 0 written, 2 wrong usage: a report or the folder cannot be used.
+    Runs of the profile and effort that most REPORTS have are compared, by the requirements that all
+    of them were judged by; others, and partial ones, are set apart.
+
+    Exit status: 0 written, 2 wrong usage: a report, the history or the folder cannot be used, or
+    the runs are not equal and --equal is given.
     """
+    kept = history or output_dir.parent / "history"
     try:
-        board = make_board([read_report(each) for each in reports])
-        files = _write(board, output_dir)
+        read = [read_report(each) for each in reports]
+        board = make_board(read)
+        requirements = load_catalogue().requirements
+        site = make_site(board, read_history(kept), requirements)
+        if equal and (reasons := unequal(site)):
+            raise ReportError(
+                "the runs are not equal, and --equal is given:\n  "
+                + "\n  ".join(reasons)
+                + "\nGive reports of runs with one profile and effort by one version of the suite."
+            )
+        if add:
+            added = add_to_history(kept, read)
+            click.echo(f"Added to {kept}: {counted(len(added), 'version')}")
+        files = 0
+        for name, text in _files(site):
+            write_text(output_dir / name, text, option="--output-dir")
+            files += 1
     except ReportError as unusable:
         raise UnusableError(str(unusable)) from unusable
-    rows = counted(len(board.rows), "requirement")
-    click.echo(f"{rows} against {counted(len(board.columns), 'deployment')}")
+    for each in site.apart:
+        click.echo(f"Set apart: {each.judged.label}: {each.why}")
     click.echo(
-        f"Written to {output_dir}: {', '.join(files[:2])}, and one file in {EVIDENCE}/ for each "
-        "deployment"
+        f"{counted(len(site.rows), 'requirement')} against "
+        f"{counted(len(site.everything), 'version')} of {counted(len(site.servers), 'server')}"
     )
+    click.echo(f"Written to {output_dir}: index.html, board.md and {files - 2} other files")
 
 
-def _write(board: Board, directory: Path) -> list[str]:
-    """Write every file of the board; return their names."""
-    requirements = load_catalogue().requirements
-    texts = {
-        "board.md": board_markdown(board),
-        "index.html": board_html(board, requirements),
-        **{
-            f"{EVIDENCE}/{column.slug}.md": evidence_markdown(board, number, requirements)
-            for number, column in enumerate(board.columns)
-        },
-    }
-    for name, text in texts.items():
-        write_text(directory / name, text, option="--output-dir")
-    return list(texts)
+def _files(site: Site) -> Iterator[tuple[str, str]]:
+    """Yield path and text of every file: the pages, and the board in Markdown."""
+    requirements, board = load_catalogue().requirements, site.board
+    yield from site_files(site, requirements)
+    yield "board.md", board_markdown(board)
+    for number, column in enumerate(board.columns):
+        yield f"{EVIDENCE}/{column.slug}.md", evidence_markdown(board, number, requirements)

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, count, pairwise
 
 from packaging.version import InvalidVersion, Version
@@ -119,6 +120,11 @@ class Board:
     steps: tuple[Step, ...]
     notes: tuple[str, ...]
 
+    @cached_property
+    def by_id(self) -> dict[str, Row]:
+        """The rows by id."""
+        return {row.id: row for row in self.rows}
+
     def capabilities(self) -> tuple[str, ...]:
         """Return the capabilities, in the order of the rows."""
         return tuple(dict.fromkeys(row.capability for row in self.rows))
@@ -163,7 +169,7 @@ def _sort_key(report: Report) -> tuple[object, ...]:
     """Return the sort key: server, version, profile, effort, then the time of the run."""
     return (
         report.deployment.server_name or "",
-        _version_key(report),
+        version_key(report.deployment.server_version or ""),
         PROFILES.index(report.run.profile),
         EFFORTS.index(report.run.effort),
         report.run.started_at,
@@ -171,13 +177,27 @@ def _sort_key(report: Report) -> tuple[object, ...]:
     )
 
 
-def _version_key(report: Report) -> tuple[object, ...]:
-    """Return the sort key of the version; texts that are not PEP 440 versions sort first."""
-    text = report.deployment.server_version or ""
+def version_key(text: str) -> tuple[object, ...]:
+    """Return the sort key of a version; texts that are not PEP 440 versions sort first."""
     try:
         return (1, Version(text), text)
     except InvalidVersion:
         return (0, text)
+
+
+def unique_slug(label: str, taken: set[str]) -> str:
+    """Return a name for files and anchors that is not `taken`, and take it.
+
+    File systems may ignore case, so that names that differ only in case count as equal.
+    """
+    name = _NOT_IN_A_NAME.sub("-", label).strip("-.")[:_LONGEST_SLUG] or "server"
+    slug = next(
+        each
+        for each in chain([name], (f"{name}-{number}" for number in count(2)))
+        if each.lower() not in taken
+    )
+    taken.add(slug.lower())
+    return slug
 
 
 def _columns(reports: list[Report]) -> tuple[Column, ...]:
@@ -188,15 +208,7 @@ def _columns(reports: list[Report]) -> tuple[Column, ...]:
     slugs: set[str] = set()
     for report, labels in zip(reports, choices, strict=True):
         label = next((each for each in labels if taken[each] == 1), labels[-1])
-        name = _NOT_IN_A_NAME.sub("-", label).strip("-.")[:_LONGEST_SLUG] or "server"
-        # File systems may ignore case.
-        slug = next(
-            each
-            for each in chain([name], (f"{name}-{number}" for number in count(2)))
-            if each.lower() not in slugs
-        )
-        slugs.add(slug.lower())
-        columns.append(Column(label, slug, report))
+        columns.append(Column(label, unique_slug(label, slugs), report))
     return tuple(columns)
 
 

@@ -10,6 +10,7 @@ from conformance.report.run.html import SIGNS
 from conformance.report.run.wording import WORDS, verdict_words
 
 TITLE = "The board: requirements against deployments"
+SITE_TITLE = "Who keeps the promises of the Threads API"
 NOT_JUDGED = "not judged"
 #: The meaning of each verdict on the board.
 LEGEND = {
