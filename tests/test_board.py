@@ -23,9 +23,13 @@ from tests.board_examples import SOME, THREE, forgets, of
 from tests.report_examples import REQUIREMENTS, check, exchange, failure, report_of, requirement
 
 
+def markdown(board: Board) -> str:
+    return board_markdown(board, make_site(board, (), REQUIREMENTS))
+
+
 def texts(board: Board) -> dict[str, str]:
     return {
-        "board.md": board_markdown(board),
+        "board.md": markdown(board),
         **dict(site_files(make_site(board, (), REQUIREMENTS), REQUIREMENTS)),
         **{
             f"evidence/{column.slug}.md": evidence_markdown(board, number, REQUIREMENTS)
@@ -98,14 +102,12 @@ def test_only_what_passed_counts_as_kept() -> None:
     assert counts == ["2 of 4 (1 unsupported)", "2 of 4 (1 undecided)", "3 of 4 (1 unsupported)"]
     assert count_words(board.count(0, "MAY")) == "not judged"
     assert "| prune | MUST | 0 of 1 (1 unsupported) | 1 of 1 | 0 of 1 (1 unsupported) |" in (
-        board_markdown(board)
+        markdown(board)
     )
 
 
 def test_unsupported_is_apart_from_failed() -> None:
-    row = next(
-        line for line in board_markdown(make_board(THREE)).splitlines() if "| PRUNE-01 |" in line
-    )
+    row = next(line for line in markdown(make_board(THREE)).splitlines() if "| PRUNE-01 |" in line)
     assert row.count("– unsupported") == 2
     assert "failed" not in row
 
@@ -114,7 +116,7 @@ def test_what_was_not_judged_is_said_so() -> None:
     some = dataclasses.replace(THREE[1], requirements=THREE[1].requirements[:1])
     board = make_board([THREE[0], some])
     assert board.rows[1].cells[1] is None
-    row = next(line for line in board_markdown(board).splitlines() if "| COPY-03 |" in line)
+    row = next(line for line in markdown(board).splitlines() if "| COPY-03 |" in line)
     assert row.endswith("| not judged |")
 
 
@@ -128,12 +130,12 @@ def test_what_a_baseline_accepts_is_not_kept() -> None:
         ),
     )
     assert texts(make_board([accepted])) == texts(make_board([THREE[0]]))
-    assert "NON-CONFORMANT" in board_markdown(make_board([accepted]))
+    assert "NON-CONFORMANT" in markdown(make_board([accepted]))
 
 
 def test_a_flaky_failure_is_named_so() -> None:
     board = make_board([of("1.0", forgets(stability=Stability.FLAKY))])
-    assert "✗ failed (flaky)" in board_markdown(board)
+    assert "✗ failed (flaky)" in markdown(board)
     assert "✗ failed (flaky)" in texts(board)["requirements/COPY-03.html"]
 
 
@@ -151,7 +153,7 @@ def test_what_a_version_no_longer_and_newly_keeps() -> None:
     board = make_board(THREE)
     (step,) = board.steps
     assert (step.old.label, step.new.label) == ("langgraph-api 0.9.0", "langgraph-api 0.10.0")
-    text = board_markdown(board)
+    text = markdown(board)
     evidence = "evidence/langgraph-api-0.10.0.md"
     assert (
         f"| langgraph-api 0.10.0 | langgraph-api 0.9.0 | [PRUNE-01]({evidence}#prune-01) MUST | "

@@ -93,6 +93,6 @@ def _files(site: Site) -> Iterator[tuple[str, str]]:
     """Yield path and text of every file: the pages, and the board in Markdown."""
     requirements, board = load_catalogue().requirements, site.board
     yield from site_files(site, requirements)
-    yield "board.md", board_markdown(board)
+    yield "board.md", board_markdown(board, site)
     for number, column in enumerate(board.columns):
         yield f"{EVIDENCE}/{column.slug}.md", evidence_markdown(board, number, requirements)

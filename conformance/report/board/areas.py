@@ -48,7 +48,12 @@ def areas() -> tuple[Area, ...]:
 
 def area_of(capability: str) -> Area:
     """Return the area of a capability; `OTHER` if it is in none."""
-    return next((each for each in areas() if capability in each.capabilities), OTHER)
+    return _by_capability().get(capability, OTHER)
+
+
+@cache
+def _by_capability() -> dict[str, Area]:
+    return {name: area for area in areas() for name in area.capabilities}
 
 
 def words_of(capability: str) -> Words:

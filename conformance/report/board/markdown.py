@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from conformance.contract.verdicts import Verdict
 from conformance.report.board.model import Board, Cell, Column, Row
+from conformance.report.board.site_model import Judged, Site, tally
+from conformance.report.board.site_model import Row as SiteRow
 from conformance.report.board.wording import (
     LEGEND,
     TITLE,
@@ -28,8 +32,8 @@ _CURL_LIMIT = 8_000
 _DIFF_LINES = 12
 
 
-def board_markdown(board: Board) -> str:
-    """Return the text of board.md."""
+def board_markdown(board: Board, site: Site) -> str:
+    """Return the text of board.md: the overview of the site, and each report in detail."""
     header, *deployments = deployment_rows(board)
     parts = [
         f"# {TITLE}",
@@ -38,8 +42,10 @@ def board_markdown(board: Board) -> str:
             f"{verdict_with_sign(verdict)}: {meaning}" for verdict, meaning in LEGEND.items()
         )
         + ".",
-        *(f"> {note}" for note in board.notes),
+        "## Overview",
+        *_overview(site),
         "## Deployments",
+        *(f"> {note}" for note in board.notes),
         table(header, [_escape_cells(row) for row in deployments]),
         *_steps_section(board),
         "## Kept requirements by capability",
@@ -48,6 +54,32 @@ def board_markdown(board: Board) -> str:
         _failing_table(board),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _overview(site: Site) -> list[str]:
+    """Return a table of what the newest versions keep in each area, of what all are judged by."""
+    rows = site.common(site.shown)
+    header = ["server", "judged", "all", *(area.name for area in site.areas)]
+    counts = [
+        [
+            _escape(judged.label),
+            judged.judgement.date,
+            _kept(judged, rows),
+            *(_kept(judged, [row for row in rows if row.area is area]) for area in site.areas),
+        ]
+        for judged in site.shown
+    ]
+    said = (
+        f"Kept of the {counted(len(rows), 'MUST and SHOULD requirement')} that all of these were "
+        "judged by, and that at least one of them decides."
+    )
+    apart = [f"> Set apart: {_escape(each.judged.label)}: {each.why}." for each in site.apart]
+    return [said, table(header, counts), *apart]
+
+
+def _kept(judged: Judged, rows: Sequence[SiteRow]) -> str:
+    of = tally(judged, rows)
+    return f"{of.kept}/{of.all}" if of.all else "-"
 
 
 def evidence_markdown(board: Board, number: int, requirements: Requirements) -> str:

@@ -164,6 +164,7 @@ def compare_reports(
                 "with the same checks, profile, effort, seed, graph and load"
             )
     before, after = requirements_by_id(old), requirements_by_id(new)
+    was, now = checks_by_id(old), checks_by_id(new)
     both = [after[each] for each in after if each in before]
     changes = []
     compared: set[str] = set()
@@ -172,7 +173,7 @@ def compare_reports(
         ids = [each for each in requirement.checks if each in before[requirement.id].checks]
         compared.update(ids)
         judged += bool(ids)
-        if change := _requirement_change(requirement, ids, checks_by_id(old), checks_by_id(new)):
+        if change := _requirement_change(requirement, ids, was, now):
             changes.append(change)
     return ReportComparison(
         old=old,
