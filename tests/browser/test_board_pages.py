@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.verdicts import Verdict
-from conformance.report.board.history import Judgement, judgement_of
+from conformance.report.board.history import Judgement, judgement_of, read_history
 from conformance.report.board.model import make_board
 from conformance.report.board.site import site_files
 from conformance.report.board.site_model import make_site
@@ -266,10 +266,11 @@ def test_hostile_text_is_inert(pages: Pages, tmp_path: Path, name: str) -> None:
 # ---- pictures -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_picture_of_the_overview(
-    pages: Pages, published: Path, scheme: Literal["light", "dark"], request: pytest.FixtureRequest
+def test_pictures_of_the_overview(
+    pages: Pages, tmp_path: Path, picture: Callable[[str, bytes], None]
 ) -> None:
-    keep = request.getfixturevalue("picture")
-    page = pages.open(published / "index.html", width=1280, height=640, scheme=scheme)
-    keep(f"board-{scheme}", page.screenshot())
+    reports = [load_report(each) for each in sorted(_REPORTS.glob("*/report.json.gz"))]
+    site = write(tmp_path, reports, read_history(_REPORTS / "history"))
+    for scheme in SCHEMES:
+        page = pages.open(site / "index.html", width=1280, height=560, scheme=scheme)
+        picture(f"board-{scheme}", page.screenshot())

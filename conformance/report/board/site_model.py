@@ -265,7 +265,7 @@ def _split(
     apart: list[Apart] = []
     for each in judged:
         key = (each.judgement.server, each.judgement.version)
-        if why := _why_apart(each.judgement, measure):
+        if why := _why_apart(each, measure):
             apart.append(Apart(each, why))
         elif (other := compared.get(key)) and other.column and each.column:
             older, newer = sorted(
@@ -279,10 +279,11 @@ def _split(
     return list(compared.values()), tuple(apart)
 
 
-def _why_apart(judgement: Judgement, measure: tuple[str, str, bool]) -> str:
+def _why_apart(judged: Judged, measure: tuple[str, str, bool]) -> str:
     profile, effort, partial = measure
+    judgement = judged.judgement
     if judgement.partial and not partial:
-        return "it judged only a selection"
+        return _why_partial(judged.column)
     return ", ".join(
         f"its {name} is {own}, not {common}"
         for name, own, common in (
@@ -291,6 +292,17 @@ def _why_apart(judgement: Judgement, measure: tuple[str, str, bool]) -> str:
         )
         if own != common
     )
+
+
+def _why_partial(column: Column | None) -> str:
+    run = column.report.run if column else None
+    if run and run.given_up:
+        return "its run ended early, since the server stopped answering"
+    if run and run.interrupted:
+        return "its run was interrupted"
+    if run and run.read_only:
+        return "its run only read what was there"
+    return "it judged only a selection"
 
 
 def _servers(compared: Sequence[Judged]) -> tuple[Server, ...]:
