@@ -6,7 +6,9 @@ import re
 import runpy
 import shutil
 import subprocess
+from difflib import unified_diff
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,11 @@ PINNED = re.findall(r"^click==(.+)$", (ROOT / ".ci" / "constraints.txt").read_te
 @pytest.mark.skipif([version("click")] != PINNED, reason="another click words defaults otherwise")
 def test_the_manual_pages_are_current() -> None:
     made = runpy.run_path(str(ROOT / ".ci" / "man_pages.py"))["pages"]()
-    stale = [name for name, text in made.items() if text != _text(name)]
-    assert not stale, "run python .ci/man_pages.py"
+    stale = {name: text for name, text in made.items() if text != _text(name)}
+    differences = [
+        unified_diff(_text(each).splitlines(), stale[each].splitlines()) for each in stale
+    ]
+    assert not stale, "\n".join(["run python .ci/man_pages.py", *chain(*differences)])
     assert sorted(made) == [page.name for page in PAGES]
 
 
