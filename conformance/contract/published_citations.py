@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.contract.published import COMPONENT, PINNED_VERSION
+from conformance.json_text import as_json
 
 PUBLISHED = "published OpenAPI"
 _SOURCE = re.compile(rf"{PUBLISHED}(?: (?P<release>\d\S*))?(?:: (?P<pieces>.*))?$")
@@ -49,7 +50,7 @@ def missing(facts: dict[str, Any], piece: str) -> list[str]:
     `facts` are as `published.extract` makes them.
     """
     if operation := _OPERATION.match(piece):
-        names = [f"{method} {operation['path']}" for method in operation["methods"].split(" and ")]
+        names = _names(operation)
         gone = [
             name
             for name in names
@@ -107,3 +108,61 @@ def alternatives(facts: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict
     for one in inner:
         if isinstance(one, dict):
             yield from alternatives(facts, one)
+
+
+def tags_of(facts: dict[str, Any], piece: str) -> list[str]:
+    """Return the tags of the operations that a piece of a source names."""
+    operation = _OPERATION.match(piece)
+    if operation is None:
+        return []
+    found = [facts["operations"].get(name, {}) for name in _names(operation)]
+    return [tag for each in found for tag in each.get("tags", ())]
+
+
+def described(facts: dict[str, Any], piece: str) -> str:
+    """Return what a document says of a piece that a source names, in one line.
+
+    Of an operation it is the declared statuses or the named parameters, of a member its schema.
+    """
+    if operation := _OPERATION.match(piece):
+        return _described_operation(facts, operation, piece)
+    schema = _SCHEMA.match(piece)
+    if schema is None or schema["schema"] not in facts["schemas"]:
+        return piece
+    found = facts["schemas"][schema["schema"]]
+    for member in schema["members"].split(".")[1:]:
+        found = next(
+            (
+                each["properties"][member]
+                for each in alternatives(facts, found)
+                if member in each.get("properties", {})
+            ),
+            {},
+        )
+    name = f"{schema['schema']}{schema['members']}"
+    if "properties" in found:
+        return f"{name}: an object with {', '.join(found['properties'])}"
+    return f"{name}: {as_json(found)}" if found else name
+
+
+def _described_operation(facts: dict[str, Any], operation: re.Match[str], piece: str) -> str:
+    names = _names(operation)
+    found = facts["operations"].get(names[0])
+    if found is None:
+        return piece
+    told = " and ".join(names)
+    detail = re.sub(r"^(parameters?|header) |, default$", "", piece[operation.end() :].strip())
+    wanted = re.split(r",? and ", detail)
+    parameters = [
+        f"{name} in the {where}: {as_json(each.get('schema', each))}"
+        for key, each in found["parameters"].items()
+        for where, _, name in [key.partition(" ")]
+        if name in wanted
+    ]
+    if parameters:
+        return f"{told}, {'; '.join(parameters)}"
+    return f"{told} answers {', '.join(found['responses'])}"
+
+
+def _names(operation: re.Match[str]) -> list[str]:
+    return [f"{method} {operation['path']}" for method in operation["methods"].split(" and ")]
