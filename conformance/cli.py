@@ -24,6 +24,7 @@ _COMMANDS = {
     "github": "Show a report on GitHub Actions: annotations, job summary, outputs.",
     "merge": "Make one report of those of all shards of a run.",
     "plant": "Leave threads on a deployment, for `verify`.",
+    "render": "Make report.html of a report.",
     "requirements": "Print the requirements, or one of them.",
     "run": "Check a deployment and say whether it keeps its promises.",
     "schemas": "Derive, check and use the JSON Schemas of the contract.",

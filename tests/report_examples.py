@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TypedDict, Unpack
@@ -24,6 +25,8 @@ from conformance.report.record import (
 from conformance.report.score import requirement_results, run_verdict, totals
 from conformance.safe_text import masked
 
+#: Capabilities of `large_report`.
+CAPABILITIES = ("ALPHA", "BETA", "GAMMA", "DELTA", "ETA", "IOTA", "KAPPA", "SIGMA", "TAU", "ZETA")
 URL = "http://127.0.0.1:2024"
 THREAD = "3f0c5f6e-8a54-4a52-9a35-0d7a3f1c2b11"
 
@@ -267,3 +270,35 @@ CONFORMANT = report_of(
     [check(f"test_{id_.lower().replace('-', '_')}", id_) for id_ in REQUIREMENTS]
 )
 """Every requirement passed."""
+
+
+def large_report() -> tuple[Report, dict[str, Requirement]]:
+    """Return a report of 500 requirements, each broken in 10 exchanges, with long answers."""
+    names = [f"{word}-{number:02}" for word in CAPABILITIES for number in range(1, 51)]
+    known = {each: requirement(each, f"Promise {each} of many") for each in names}
+    states = [
+        {"values": {"messages": [{"type": "human", "content": f"<{each}> & more", "id": THREAD}]}}
+        for each in range(60)
+    ]
+    long = json.dumps(states)
+    sent = [
+        exchange(request_body=long[:3_000], response_body=long, elapsed_ms=1.0 + each)
+        for each in range(10)
+    ]
+    checks = [
+        check(
+            f"test_{each}",
+            each,
+            "fail",
+            failure=failure(
+                f"{each} is broken",
+                *sent,
+                expected=f"values to be {long[:2_000]}",
+                actual=long[:2_000],
+                diff=("$[3].values.messages[0].id: expected 1, got 2",),
+                fingerprint=each,
+            ),
+        )
+        for each in names
+    ]
+    return report_of(checks, known.values()), known

@@ -47,9 +47,11 @@ def test_of_a_difference_the_places_and_both_values_are_told() -> None:
     assert "null" in PromiseBroken.by_difference(None, 1, "").expected
 
 
-def test_a_long_value_is_cut() -> None:
-    broken = PromiseBroken.by_difference("a" * 1000, "b", "")
-    assert 190 < len(broken.expected) < 300
+def test_a_long_value_is_cut_and_the_message_shorter() -> None:
+    broken = PromiseBroken.by_difference("a" * 10_000, "b", "")
+    assert 1_990 < len(broken.expected) < 2_100
+    assert str(broken).endswith('; got "b"')
+    assert 270 < len(str(broken)) < 350
 
 
 def test_kinds_say_nothing_of_numbers_of_items_and_ids() -> None:

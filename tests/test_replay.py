@@ -12,9 +12,10 @@ import pytest
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
 from conformance.faults.registry import all_faults, faulty_deployment
+from conformance.json_text import json_or_none
 from conformance.report.record import CheckResult, Report
 from conformance.report.run.write import report_json
-from conformance.runner.replay import NotRepeatableError, replay
+from conformance.runner.replay import NotRepeatableError, _completed, replay
 from conformance.runner.session import run_suite
 from tests.conftest import command, served, threads_of
 from tests.report_examples import RICH, check, exchange, failure, report_of
@@ -91,6 +92,48 @@ def test_nothing_is_asked_of_threads_that_a_report_names(
     assert again.steps[-1].refused
     assert not again.same
     assert THEIRS not in str(again.steps[-1].now)
+
+
+@pytest.mark.parametrize(
+    ("cut", "whole"),
+    [
+        ('[{"a": "b", "c": [1, 2], "d": "lon… (50 characters in all)', [{"a": "b", "c": [1, 2]}]),
+        ('{"a": {"b": "],}"}, "c": tr… (50 characters in all)', {"a": {"b": "],}"}}),
+        ('{"a": "\\"… (50 characters in all)', None),
+        ("long… (50 characters in all)", None),
+    ],
+)
+def test_of_an_answer_that_is_cut_what_is_whole_is_read(cut: str, whole: object) -> None:
+    # Ids are learned of it, such as those of the newest states of a long history.
+    assert json_or_none(_completed(cut)) == whole
+
+
+def test_no_state_is_named_that_no_answer_has_given(
+    reference: str, settings_for: MakeSettings
+) -> None:
+    url = "http://127.0.0.1:2024/threads"
+    thread = "9c2b6a1e-53f1-4d56-8c7e-61c1b0a9d7aa"
+    making = exchange(operation="create", url=url, response_body=json.dumps({"thread_id": thread}))
+    looking = exchange(
+        operation="history", method="GET", url=f"{url}/{thread}/history",
+        response_body=json.dumps([{"checkpoint_id": THEIRS}]),
+    )  # fmt: skip
+    before = exchange(
+        operation="post_history", url=f"{url}/{thread}/history",
+        request_body=json.dumps({"before": {"checkpoint_id": THEIRS}}),
+    )  # fmt: skip
+    found, report = one_failure(making, looking, before)
+    again = replay(found, report, settings_for(reference, visible_within_s=0.0))
+    assert again.steps[-1].refused
+    assert "no answer has given the id" in again.steps[-1].now[1]
+
+
+def test_nothing_more_is_sent_once_it_is_too_late(
+    reference: str, settings_for: MakeSettings
+) -> None:
+    making = exchange(operation="create", url="http://127.0.0.1:2024/threads", request_body="{}")
+    found, report = one_failure(making)
+    assert replay(found, report, settings_for(reference), lambda: False).steps == ()
 
 
 @pytest.mark.parametrize(

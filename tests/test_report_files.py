@@ -1,14 +1,17 @@
 """Each file of a report, parsed as its readers parse it."""
 
+import base64
 import copy
 import dataclasses
 import gzip
+import hashlib
 import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -16,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conformance.contract.quotations import quotation
 from conformance.data import schemas_dir
 from conformance.deployment.record.exchange import Exchange
 from conformance.report.record import LARGEST_REPORT, Cleanup, Report, ReportError, load_report
@@ -23,6 +27,7 @@ from conformance.report.run.har import BODY_LIMIT
 from conformance.report.run.html import html_report
 from conformance.report.run.junit import junit_report
 from conformance.report.run.markdown import markdown_report
+from conformance.report.run.reference_answers import ReferenceAnswer, ReferenceAnswers
 from conformance.report.run.write import read_exchanges, report_json, write_all
 from tests.report_examples import (
     CHECKS,
@@ -34,6 +39,7 @@ from tests.report_examples import (
     check,
     exchange,
     failure,
+    large_report,
     report_of,
 )
 from tests.snapshot import assert_snapshot
@@ -42,6 +48,8 @@ SCHEMA = json.loads((schemas_dir() / "report.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(
     SCHEMA, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
 )
+#: The hosts of the public pages that a report links to.
+PUBLIC = {"docs.langchain.com", "github.com", "langchain-ai.github.io", "reference.langchain.com"}
 HOSTILE = st.one_of(
     st.text(st.characters(), max_size=40),
     st.sampled_from(
@@ -239,11 +247,21 @@ class TestHtml:
     def test_it_needs_nothing_but_itself(self) -> None:
         page = html_report(RICH, REQUIREMENTS)
         found = tags_of(page).found
-        assert not {"script", "link", "img", "iframe"}.intersection(tag for tag, _ in found)
-        for _, attributes in found:
+        assert not {"img", "iframe", "object"}.intersection(tag for tag, _ in found)
+        for tag, attributes in found:
             assert attributes.get("src") is None
-            assert (attributes.get("href") or "#").startswith("#")
+            # A person may follow a link; nothing else leads out of the page.
+            href = attributes.get("href") or "#"
+            allowed = {"a": ("#", "https://"), "link": ("data:",)}.get(tag, ("#",))
+            assert href.startswith(allowed)
         assert "url(" not in page
+
+    def test_it_runs_its_own_script_and_no_other(self) -> None:
+        page = html_report(RICH, REQUIREMENTS)
+        (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert "default-src 'none'" in page
+        assert f"script-src 'sha256-{digest}'" in page
 
     def test_it_says_where_time_went_if_that_was_counted(self) -> None:
         assert 'id="time"' not in html_report(RICH, REQUIREMENTS)
@@ -261,14 +279,33 @@ class TestHtml:
     def test_every_link_and_id_is_sound(self) -> None:
         found = tags_of(html_report(RICH, REQUIREMENTS)).found
         ids = [attributes["id"] for _, attributes in found if "id" in attributes]
-        links = {attributes["href"] for _, attributes in found if "href" in attributes}
+        links = {attributes["href"] or "" for tag, attributes in found if tag == "a"}
+        within = {each for each in links if each.startswith("#")}
         assert len(ids) == len(set(ids))
-        assert links
-        assert links <= {f"#{each}" for each in ids}
+        assert {"#COPY-03", "#failure-COPY-03", "#capability-copy"} <= within
+        assert within <= {f"#{each}" for each in ids}
+        public = links - within
+        assert public
+        assert all(urlsplit(each).hostname in PUBLIC for each in public)
 
     def test_a_source_that_several_promises_share_is_named_once(self) -> None:
-        text = tags_of(html_report(report_of(CHECKS[4:7]), REQUIREMENTS)).text
-        assert text.count("003_a519280589421030.txt: Copy thread") == 1
+        page = html_report(report_of(CHECKS[4:7]), REQUIREMENTS)
+        (article,) = re.findall(r'<article .*?id="failure-COPY-03".*?</article>', page, re.S)
+        assert article.count("003_a519280589421030.txt: Copy thread") == 1
+
+    def test_each_requirement_stands_with_its_promise_and_the_words_of_its_source(self) -> None:
+        page = html_report(RICH, REQUIREMENTS)
+        for each in REQUIREMENTS.values():
+            (entry,) = re.findall(rf'<div id="{each.id}">.*?</details>', page, re.DOTALL)
+            assert each.statement in entry
+            (words,) = re.findall("<q>(.*?)</q>", entry)
+            assert words == quotation(each.id, each.sources[0])
+            assert 'href="https://docs.langchain.com/langsmith/use-threads' in entry
+
+    def test_a_requirement_that_is_not_in_the_catalogue_is_told_by_the_report(self) -> None:
+        text = tags_of(html_report(RICH, {})).text
+        assert "A copy has the whole history" in text
+        assert "Not in this version's catalogue." in text
 
     def test_it_says_what_there_is_to_say(self) -> None:
         text = tags_of(html_report(RICH, REQUIREMENTS)).text
@@ -281,9 +318,58 @@ class TestHtml:
             "$[3]: removed",
             "<script>alert(1)</script>",
             "POST /threads/prune answers 404",
-            "003_a519280589421030.txt: Copy thread",
+            "Use threads, Create a thread: Copy thread",
         ):
             assert said in text
+
+    def test_the_address_of_a_failure_is_the_same_in_every_run(self) -> None:
+        one = html_report(RICH, REQUIREMENTS)
+        # Another run fails in fewer ways, in another order.
+        other = html_report(report_of(reversed(CHECKS[3:7])), REQUIREMENTS)
+        for each in ("COPY-03", "COPY-05"):
+            assert f'id="failure-{each}"' in one
+            assert f'id="failure-{each}"' in other
+
+    def test_every_cause_and_requirement_has_an_address_of_its_own(self) -> None:
+        two_causes = [
+            check("test_a", ("COPY-01", "COPY-03"), "fail", failure=failure("a")),
+            check("test_b", "COPY-01", "fail", failure=failure("b")),
+            check("test_c", "COPY-01", "fail", failure=failure("c")),
+        ]
+        found = tags_of(html_report(report_of(two_causes), REQUIREMENTS)).found
+        ids = [one["id"] or "" for _, one in found if (one.get("id") or "").startswith("failure-")]
+        assert len(ids) == len(set(ids)) == 4
+        assert {"failure-COPY-01", "failure-COPY-03"} <= set(ids)
+
+    def test_what_differs_is_marked_in_both_values(self) -> None:
+        broken = failure(
+            "other",
+            expected='values to be {"a": 1, "b": [1, 2]}',
+            actual='{"a": 1, "b": [1, 3]}',
+            diff=("$.b[1]: expected 2, got 3",),
+        )
+        page = html_report(
+            report_of([check("test_a", "COPY-01", "fail", failure=broken)]), REQUIREMENTS
+        )
+        assert re.findall("<mark>(.*?)</mark>", page) == ["2", "3"]
+
+    def test_the_answers_of_the_reference_stand_beside(self) -> None:
+        name = "test_copy.py::test_history"
+        theirs = ReferenceAnswers({0: ReferenceAnswer(422, '{"n": 4}', False, ("$.n",))})
+        page = html_report(RICH, REQUIREMENTS, reference={name: theirs})
+        assert "The reference was asked the same" in page
+        assert "≠ reference 422" in page
+        assert '<mark>"n": 4</mark>' in page
+        told = ReferenceAnswers(problem="it was interrupted")
+        page = html_report(RICH, REQUIREMENTS, reference={name: told})
+        assert "The reference was not asked all of it: it was interrupted." in page
+
+    @pytest.mark.slow
+    def test_a_page_stays_small_however_long_the_answers_are(self) -> None:
+        page = html_report(*large_report())
+        assert page.count('<article class="failure"') == 500
+        assert page.count("<li><details") == 5_000
+        assert len(page.encode()) < 5_000_000
 
 
 class TestHar:
@@ -449,8 +535,8 @@ def test_whatever_a_server_says_the_files_stay_sound(
         if file.suffix == ".xml":
             ET.fromstring(content)
         elif file.suffix == ".html":
-            shape = [tag for tag, _ in tags_of(content).found]
-            expected = [tag for tag, _ in tags_of(html_report(plain, REQUIREMENTS)).found]
+            shape = shape_of(content)
+            expected = shape_of(html_report(plain, REQUIREMENTS))
             # An empty text leaves out the parts that would hold it.
             assert shape == expected or not text
         elif file.suffix == ".md":
@@ -458,6 +544,11 @@ def test_whatever_a_server_says_the_files_stay_sound(
         else:
             json.loads(content)
     assert load_report(directory / "report.json") == report
+
+
+def shape_of(page: str) -> list[str]:
+    """Return the elements of a page; what looks like JSON may stand in another one."""
+    return [tag for tag, _ in tags_of(page).found if tag not in ("p", "pre")]
 
 
 def assert_no_fence_is_open(text: str) -> None:

@@ -11,11 +11,15 @@ from conformance.json_differences import changes, differences, json_path
 from conformance.json_text import as_json
 from conformance.safe_text import excerpt
 
+#: The longest part of a message, in characters, and the longest value that a failure shows.
+_TOLD, _SHOWN = 280, 2_000
+
 
 class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error of ours
     """The deployment did not do what a requirement says.
 
-    `expected` and `actual` are sentences; `diff` lines start with a JSON path. `facts` is what may
+    `expected` and `actual` are sentences, whose values may be long; the message has their
+    beginning. `diff` lines start with a JSON path. `facts` is what may
     be reported where the content of threads may not: no ids, values or unpublished names. `kinds`
     are the places that differ (`causes.kinds_of_changes`), and `cause` is the refusal that broke
     the promise, if one did. Failures are matched by these two, never by the sentences.
@@ -37,7 +41,8 @@ class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error
         self.facts = facts
         self.kinds = kinds
         self.cause = cause
-        super().__init__(f"expected {expected}; got {actual}")
+        told, came = excerpt(expected, _TOLD), excerpt(actual, _TOLD)
+        super().__init__(f"expected {told}; got {came}")
 
     @classmethod
     def by_difference(cls, expected: Any, actual: Any, what: str) -> PromiseBroken:
@@ -121,5 +126,5 @@ alone = pytest.mark.alone
 reads_only = pytest.mark.reads_only
 
 
-def _short(value: Any, width: int = 200) -> str:
-    return excerpt(as_json(value), width)
+def _short(value: Any) -> str:
+    return excerpt(as_json(value), _SHOWN)

@@ -271,6 +271,20 @@ def visible_within_option(what: str) -> Callable[[_Command], _Command]:
     return _seconds_option("--visible-within", 0.0, 5.0, f"within which {what}")
 
 
+def reference_within_option(default_s: float) -> Callable[[_Command], _Command]:
+    """Return the option `--reference-within`, with a default in seconds."""
+    return click.option(
+        "--reference-within",
+        "reference_within_s",
+        type=click.FloatRange(0),
+        default=default_s,
+        show_default=True,
+        metavar="SECONDS",
+        help="For so long, send what failed to the embedded reference too, whose answers "
+        "report.html shows beside; 0: do not.",
+    )
+
+
 def chosen_graphs(
     context: click.Context, graph_id: str | None
 ) -> tuple[GraphSettings, OtherGraphs]:

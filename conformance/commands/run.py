@@ -32,6 +32,7 @@ from conformance.commands.options import (
     launcher_option,
     max_body_option,
     outage_within_option,
+    reference_within_option,
     report_dir_option,
     run_timeout_option,
     server_option,
@@ -41,6 +42,7 @@ from conformance.commands.options import (
     visible_within_option,
 )
 from conformance.commands.read_only import check_read_only, read_only_options, with_threads_to_visit
+from conformance.commands.reference_answers import ask_reference
 from conformance.commands.requirements import find_requirements
 from conformance.commands.restart_options import (
     check_restart_options,
@@ -214,6 +216,7 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
 @report_dir_option
 @export_option
 @format_option("json: report.json on standard output, and all else on standard error.")
+@reference_within_option(10)
 @verbose_option
 @click.option(
     "--timings",
@@ -264,6 +267,7 @@ def run_command(
     report_dir: Path,
     exports: tuple[Export, ...],
     output_format: str,
+    reference_within_s: float,
     verbose: bool,
     schema_url: str | None,
     keep: bool,
@@ -378,9 +382,12 @@ def run_command(
         catalogue = load_catalogue().requirements
         exchanges = _join_exchanges(settings)
         comparison = compare_schemas(published, exchanges) if published else None
+        # Who interrupts a run, or found a defect, wants to see what there is.
+        hurried = report.run.interrupted or defects or not reference_within_s
+        reference = {} if hurried else ask_reference(report, reference_within_s)
         report = _with_times(report)
         try:
-            files = write_all(report, catalogue, exchanges, report_dir, comparison)
+            files = write_all(report, catalogue, exchanges, report_dir, comparison, reference)
         except ReportError as refused:
             # The results are still printed.
             click.echo(f"Error: {refused}", err=True)

@@ -226,9 +226,7 @@ def _result_lines(judgement: Judgement, entries: tuple[Entry, ...], *, write: bo
     for changed in judgement.changed:
         for check in changed.checks:
             failure = check.failure
-            symptom = (
-                f"expected {failure.expected}; got {failure.actual}" if failure else check.reason
-            )
+            symptom = failure.symptom if failure else check.reason
             lines.append(
                 f"  changed  {changed.entry.name} {WORDS[check.verdict]}, but not as the entry "
                 f"accepts: {check.id}: {cut(one_line(symptom), _SYMPTOM_LIMIT)}{advice}"

@@ -20,6 +20,7 @@ PUBLISHED = "published OpenAPI"
 _SOURCE = re.compile(rf"{PUBLISHED}(?: (?P<release>\d\S*))?(?:: (?P<pieces>.*))?$")
 _OPERATION = re.compile(r"(?P<methods>[A-Z]+(?: and [A-Z]+)*) (?P<path>/\S*?)(?:,|$| )")
 _SCHEMA = re.compile(r"(?P<schema>[A-Z]\w+)(?P<members>(?:\.\w+)*)(?:, (?P<keyword>\w+))?$")
+_REFERENCE = re.compile(r'\{"\$ref": "#/components/schemas/(\w+)"\}')
 #: Details of an operation that every published operation has.
 _ALWAYS_THERE = ("declared statuses", "request body", "response", "ThreadState")
 
@@ -142,7 +143,7 @@ def described(facts: dict[str, Any], piece: str) -> str:
     name = f"{schema['schema']}{schema['members']}"
     if "properties" in found:
         return f"{name}: an object with {', '.join(found['properties'])}"
-    return f"{name}: {as_json(found)}" if found else name
+    return f"{name}: {_as_text(found)}" if found else name
 
 
 def _described_operation(facts: dict[str, Any], operation: re.Match[str], piece: str) -> str:
@@ -154,7 +155,7 @@ def _described_operation(facts: dict[str, Any], operation: re.Match[str], piece:
     detail = re.sub(r"^(parameters?|header) |, default$", "", piece[operation.end() :].strip())
     wanted = re.split(r",? and ", detail)
     parameters = [
-        f"{name} in the {where}: {as_json(each.get('schema', each))}"
+        f"{name} in the {where}: {_as_text(each.get('schema', each))}"
         for key, each in found["parameters"].items()
         for where, _, name in [key.partition(" ")]
         if name in wanted
@@ -162,6 +163,11 @@ def _described_operation(facts: dict[str, Any], operation: re.Match[str], piece:
     if parameters:
         return f"{told}, {'; '.join(parameters)}"
     return f"{told} answers {', '.join(found['responses'])}"
+
+
+def _as_text(schema: dict[str, Any]) -> str:
+    """Return a schema as JSON, with the names of the schemas that it refers to."""
+    return _REFERENCE.sub(r"\1", as_json(schema))
 
 
 def _names(operation: re.Match[str]) -> list[str]:

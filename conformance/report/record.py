@@ -17,12 +17,14 @@ from typing import Any
 
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import RunVerdict, Stability, Verdict
-from conformance.safe_text import safe_name
+from conformance.safe_text import excerpt, safe_name
 from conformance.typed_data import DataError, typed
 
 FORMAT = "threads-conformance-report/1"
 #: Largest report that is read, in bytes after decompression.
 LARGEST_REPORT = 256 * 2**20
+#: Characters of each value in `Failure.symptom`.
+_SYMPTOM_PART = 280
 _GZIP = b"\x1f\x8b"
 
 
@@ -46,6 +48,12 @@ class Failure:
     fingerprint: str
     curl: str
     exchanges: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def symptom(self) -> str:
+        """What was expected and what came, each cut to its beginning."""
+        expected, actual = (excerpt(each, _SYMPTOM_PART) for each in (self.expected, self.actual))
+        return f"expected {expected}; got {actual}"
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,12 @@ from conformance.deployment.record.reproduction import numbered_commands, reprod
 from conformance.deployment.record.story import needed_exchanges
 from conformance.report.record import Failure
 from conformance.runner.judging import fingerprint_of, first_line
+from conformance.safe_text import excerpt
 
 #: Exchanges quoted with a failure: enough to understand it, few enough to read.
 QUOTED_EXCHANGES = 20
+#: Characters of a value in the line and the message that tell a failure.
+_TOLD = 280
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class FailureBuilder:
         message = "\n".join(
             [
                 *self._statements(requirements),
-                f"expected: {expected}",
-                f"got: {actual}",
+                f"expected: {excerpt(expected, _TOLD)}",
+                f"got: {excerpt(actual, _TOLD)}",
                 *(f"difference: {line}" for line in diff),
                 f"reproduce: \n{curl}",
                 *self._sources(requirements),
@@ -119,5 +122,5 @@ def _quoted(exchanges: list[Exchange]) -> list[Exchange]:
 
 
 def summary_of(failure: Failure) -> str:
-    """Return a failure as one line."""
-    return f"expected {failure.expected}; got {failure.actual}".splitlines()[0]
+    """Return a failure as one line, with the beginning of its values."""
+    return failure.symptom.splitlines()[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -24,7 +24,12 @@ from conformance.deployment.ownership.guard import GuardRefusal
 from conformance.deployment.ownership.ledger import claim, ledgers_dir
 from conformance.deployment.record.exchange import Exchange
 from conformance.deployment.record.redaction import REDACTED
-from conformance.deployment.record.story import asked_text, ids_of_check, needed_exchanges
+from conformance.deployment.record.story import (
+    asked_text,
+    ids_of_check,
+    needed_exchanges,
+    needed_positions,
+)
 from conformance.deployment.settings import Settings
 from conformance.json_differences import differences
 from conformance.json_text import json_or_none
@@ -39,6 +44,8 @@ _TIME = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?", re.IGNORECASE
 )
 _PLACEHOLDER = re.compile(r"\$(?:THREAD|CHECKPOINT|METADATA|VALUE)\b|\[not-ours\]|\[not recorded")
+#: A string as a whole, so that nothing in it is taken for structure, or a mark of structure.
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
 #: What may not end, or is sent over a connection of its own.
 _ENDLESS = frozenset({"thread_stream", "thread_events"})
 _OF_ACCESS = "access"
@@ -83,10 +90,21 @@ class Replay:
         return bool(self.steps) and self.steps[-1].same
 
 
-def replay(check: CheckResult, report: Report, settings: Settings) -> Replay:
+def repeated_positions(check: CheckResult) -> list[int]:
+    """Return the positions of the exchanges of a failure that `replay` sends, in their order."""
+    return needed_positions(_recorded(check))
+
+
+def replay(
+    check: CheckResult,
+    report: Report,
+    settings: Settings,
+    go_on: Callable[[], bool] = lambda: True,
+) -> Replay:
     """Send again what the failure of a check needs, to the deployment of `settings`.
 
-    Raises `NotRepeatableError` where the report does not hold the requests.
+    No further request is sent once `go_on` is false. Raises `NotRepeatableError` where the report
+    does not hold the requests.
     """
     story = _story(check, report)
     with claim(ledgers_dir() / settings.run_id), signals_as_interrupt():
@@ -100,6 +118,8 @@ def replay(check: CheckResult, report: Report, settings: Settings) -> Replay:
                 sender.rename(story, report.run.id)
                 base = _base(report)
                 for exchange in story:
+                    if not go_on():
+                        break
                     steps.append(sender.send(exchange, base))
                     if steps[-1].refused:
                         break
@@ -114,7 +134,7 @@ def _base(report: Report) -> str:
 
 def _story(check: CheckResult, report: Report) -> list[Exchange]:
     """Return the exchanges to repeat; raise `NotRepeatableError` if the report lacks any."""
-    recorded = [_exchange(each) for each in check.failure.exchanges] if check.failure else []
+    recorded = _recorded(check)
     if not recorded:
         raise NotRepeatableError("the report holds no requests of this check")
     story = needed_exchanges(recorded)
@@ -133,6 +153,10 @@ def _story(check: CheckResult, report: Report) -> list[Exchange]:
         if not each.url.startswith(f"{_base(report)}/"):
             raise NotRepeatableError(f"a request went elsewhere than to {_base(report)}: {again}")
     return story
+
+
+def _recorded(check: CheckResult) -> list[Exchange]:
+    return [_exchange(each) for each in check.failure.exchanges] if check.failure else []
 
 
 def _exchange(summary: Mapping[str, Any]) -> Exchange:
@@ -206,10 +230,11 @@ class _Sender:
             (None, ""),
             (),
         )
-        if self._is_unknown(target):
+        asked = self._renamed(exchange.request_body or "")
+        if self._is_unknown(f"{target} {asked}"):
             why = "not sent: no answer has given the id that it names"
             return replace(step, now=(None, why), refused=True)
-        body = self._renamed(exchange.request_body or "").encode("utf-8", "surrogatepass")
+        body = asked.encode("utf-8", "surrogatepass")
         try:
             answer = self._client.forward(
                 exchange.method,
@@ -236,13 +261,13 @@ class _Sender:
             differences=self._differences(exchange.response_body or "", text),
         )
 
-    def _is_unknown(self, target: str) -> bool:
+    def _is_unknown(self, asked: str) -> bool:
         """Return whether a request names an id that this replay neither chose nor learned.
 
-        Such an id would be that of a thread which is not the replay's.
+        Such an id would be that of a thread which is not the replay's, or of one of its states.
         """
         known = {each.lower() for each in self._names.values()}
-        return not known.issuperset(_UUID.findall(target.lower()))
+        return not known.issuperset(_UUID.findall(asked.lower()))
 
     def _renamed(self, text: str) -> str:
         for old, new in self._names.items():
@@ -251,7 +276,8 @@ class _Sender:
 
     def _learn(self, before: str, now: str) -> None:
         """Learn which new id stands for which recorded one: that at the same place."""
-        for old, new in _ids_at_equal_places(json_or_none(before), json_or_none(now)):
+        recorded = json_or_none(_completed(before) if _CUT.search(before) else before)
+        for old, new in _ids_at_equal_places(recorded, json_or_none(now)):
             if old != new:
                 self._names.setdefault(old, new)
 
@@ -273,6 +299,23 @@ class _Sender:
 
     def _masked(self, text: str) -> str:
         return _TIME.sub("<time>", self._renamed(text))
+
+
+def _completed(cut: str) -> str:
+    """Return JSON that was cut, up to its last whole member, with what is open closed."""
+    closing = {"{": "}", "[": "]"}
+    open_brackets: list[str] = []
+    whole = ""
+    for found in _STRUCTURE.finditer(_CUT.sub("", cut)):
+        mark = found[0]
+        if mark in closing:
+            open_brackets.append(closing[mark])
+        elif mark in closing.values() and open_brackets:
+            open_brackets.pop()
+        if mark == "," or mark in closing.values():
+            end = found.start() if mark == "," else found.end()
+            whole = cut[:end] + "".join(reversed(open_brackets))
+    return whole
 
 
 def _ids_at_equal_places(one: Any, other: Any) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+#: Colours of a picture.
+_COLOURS = 40
 _PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 
 
@@ -69,8 +72,14 @@ def picture(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
     def keep(name: str, png: bytes) -> None:
         file = _PICTURES / f"{name}.png"
         if request.config.option.update_pictures:
+            from PIL import Image
+
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(png)
+            with Image.open(BytesIO(png)) as image:
+                # So few colours take a third of the bytes, and a page has no more.
+                image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(
+                    file, optimize=True
+                )
         assert file.exists(), f"no {file.name}: make it by `pytest --browser --update-pictures`"
 
     return keep

@@ -26,9 +26,7 @@ _OF_THE_SERVER = frozenset(
 
 def needed_exchanges(exchanges: Sequence[Exchange]) -> list[Exchange]:
     """Return the exchanges that led to the last one, in their order; it is one of them."""
-    if len(exchanges) < 2:
-        return list(exchanges)
-    kept = _needed(exchanges)
+    kept = needed_positions(exchanges)
     found = []
     restarted = False
     for position, each in enumerate(exchanges):
@@ -37,6 +35,11 @@ def needed_exchanges(exchanges: Sequence[Exchange]) -> list[Exchange]:
             found.append(replace(each, after_restart=restarted))
             restarted = False
     return found
+
+
+def needed_positions(exchanges: Sequence[Exchange]) -> list[int]:
+    """Return the positions of `needed_exchanges`, in their order."""
+    return sorted(_needed(exchanges)) if len(exchanges) > 1 else list(range(len(exchanges)))
 
 
 def ids_of_check(exchanges: Sequence[Exchange]) -> list[str]:

@@ -116,7 +116,7 @@ def symptom_text(check: CheckChange | None, *, before: bool = False) -> str:
     if result is None or result.verdict is Verdict.PASS:
         return ""
     if failure := result.failure:
-        return f"expected {failure.expected}; got {failure.actual}"
+        return failure.symptom
     return result.reason
 
 

@@ -200,7 +200,7 @@ def _symptom(check: CheckResult) -> str:
         return one_line(check.reason)
     if check.failure.diff:
         return one_line(check.failure.diff[0])
-    return one_line(f"expected {check.failure.expected}; got {check.failure.actual}")
+    return one_line(check.failure.symptom)
 
 
 def _undecided_lines(

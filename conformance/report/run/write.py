@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -14,6 +14,7 @@ from conformance.report.run.har import write_har
 from conformance.report.run.html import html_report
 from conformance.report.run.junit import junit_report
 from conformance.report.run.markdown import markdown_report
+from conformance.report.run.reference_answers import ReferenceAnswers
 from conformance.report.run.wording import Requirements
 from conformance.report.schema.markdown import comparison_report
 from conformance.report.schema.model import SchemaComparison
@@ -26,12 +27,14 @@ def write_all(
     exchanges: Path | Callable[[TextIO], object] | None,
     directory: Path,
     comparison: SchemaComparison | None = None,
+    reference: Mapping[str, ReferenceAnswers] | None = None,
 ) -> tuple[Path, ...]:
     """Write report.json, junit.xml, report.md, report.html and exchanges.har.
 
     `exchanges` is a file with one `Exchange.to_json()` per line, or writes exchanges.har. With a
-    comparison, also write schema-comparison.json and schema-comparison.md. Return the paths of the
-    files; raise `ReportError` if `directory` cannot be written to.
+    comparison, also write schema-comparison.json and schema-comparison.md. `reference` is shown by
+    report.html alone. Return the paths of the files; raise `ReportError` if `directory` cannot be
+    written to.
     """
     writers: dict[str, Callable[[TextIO], object]] = {
         "report.json": lambda file: file.write(report_json(report)),
@@ -40,7 +43,7 @@ def write_all(
             without_commands(markdown_report(report, requirements, comparison))
         ),
         "report.html": lambda file: file.write(
-            without_commands(html_report(report, requirements, comparison))
+            without_commands(html_report(report, requirements, comparison, reference))
         ),
         "exchanges.har": exchanges
         if callable(exchanges)

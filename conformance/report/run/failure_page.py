@@ -1,0 +1,259 @@
+"""The failures of a report as report.html shows them: each cause with its evidence, laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.contract.quotations import Cited, cited
+from conformance.report.plain_text import cut
+from conformance.report.record import CheckResult, Report
+from conformance.report.run.grouping import FailureGroup, members
+from conformance.report.run.json_view import Difference, View, parse_difference, view
+from conformance.report.run.reference_answers import ReferenceAnswer, ReferenceAnswers
+from conformance.report.run.wording import Promise, Requirements, promises, stability_note
+
+#: So many of the last requests are shown whole: a check compares the answers of two.
+_OPEN_STEPS = 2
+#: Promises that a failure states whole; further ones are named.
+_PROMISES_STATED = 3
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """Bytes that texts of one kind may take on a page, so that it stays one: all, and each."""
+
+    all: int
+    longest: int
+    shortest: int
+
+    def of_each(self, number: int) -> int:
+        """Return how many bytes each of so many texts may take."""
+        return max(self.shortest, min(self.longest, self.all // max(1, number)))
+
+
+_BODIES = _Limit(400_000, 4_000, 40)
+_VALUES = _Limit(400_000, 6_000, 300)
+_COMMANDS = _Limit(300_000, 12_000, 300)
+
+
+#: Below so many bytes of a text it is not told how long the whole is.
+_WORTH_A_NUMBER = 200
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """The bytes that each text of this page may take."""
+
+    body: int
+    value: int
+    command: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer to one request: a status or an error, and the body laid out."""
+
+    status: int | None
+    error: str
+    body: View | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One request of a failure with its answer, and the reference's if it was asked the same.
+
+    `share` is how long it took, in percent of the longest. `open`: it is shown whole at first.
+    """
+
+    method: str
+    path: str
+    request: View | None
+    answer: Answer
+    reference: Answer | None
+    same: bool
+    elapsed_ms: float
+    share: float
+    open: bool
+
+
+@dataclass(frozen=True)
+class FailurePart:
+    """One cause with its requirements, `ids` the highest level first, and its evidence.
+
+    `address` names it on the page, `other_addresses` are those of its further requirements.
+    """
+
+    group: FailureGroup
+    check: CheckResult
+    address: str
+    other_addresses: tuple[str, ...]
+    ids: tuple[str, ...]
+    title: str
+    stated: tuple[Promise, ...]
+    named: tuple[Promise, ...]
+    sources: tuple[Cited, ...]
+    note: str
+    differences: tuple[Difference, ...]
+    expected: View | None
+    actual: View | None
+    curl: str
+    steps: tuple[Step, ...]
+    asked_reference: str
+
+
+def anchors(groups: Sequence[FailureGroup]) -> dict[int, str]:
+    """Return an address for each group, by position, that is the same in every run.
+
+    It is `failure-ID` for the first cause that breaks a requirement. A further cause that breaks
+    nothing else has a part of its fingerprint as well.
+    """
+    taken: set[str] = set()
+    found: dict[int, str] = {}
+    for number, group in enumerate(groups):
+        names = [f"failure-{each}" for each in group.requirements]
+        name = next((each for each in names if each not in taken), "")
+        if not name:
+            mark = group.checks[0].failure.fingerprint[:8] if group.checks[0].failure else ""
+            name = f"{names[0] if names else 'failure'}-{''.join(filter(str.isalnum, mark))}"
+            while name in taken:
+                name += "x"
+        taken.add(name)
+        found[number] = name
+    return found
+
+
+def failure_parts(
+    report: Report,
+    requirements: Requirements,
+    groups: Sequence[FailureGroup],
+    addresses: Mapping[int, str],
+    reference: Mapping[str, ReferenceAnswers],
+) -> tuple[FailurePart, ...]:
+    """Return the failures of a report, in the order of `groups`."""
+    shown = [each for group in groups if (each := group.checks[0].failure)]
+    bodies = sum(len(each.exchanges) for each in shown)
+    limits = _Limits(
+        body=_BODIES.of_each((3 if reference else 2) * bodies),
+        value=_VALUES.of_each(2 * len(shown)),
+        command=_COMMANDS.of_each(len(shown)),
+    )
+    taken = set(addresses.values())
+    found = []
+    for number, group in enumerate(groups):
+        others = [f"failure-{each}" for each in group.requirements]
+        others = [each for each in dict.fromkeys(others) if each not in taken]
+        taken.update(others)
+        found.append(
+            _part(group, addresses[number], tuple(others), report, requirements, reference, limits)
+        )
+    return tuple(found)
+
+
+def _part(
+    group: FailureGroup,
+    address: str,
+    others: tuple[str, ...],
+    report: Report,
+    requirements: Requirements,
+    reference: Mapping[str, ReferenceAnswers],
+    limits: _Limits,
+) -> FailurePart:
+    check = group.checks[0]
+    failure = check.failure
+    ids = tuple(members(group, report))
+    # A requirement that an earlier cause breaks as well gives way to one that is told here only.
+    named = address.removeprefix("failure-")
+    if named in ids:
+        ids = (named, *(each for each in ids if each != named))
+    decided = promises(ids, report, requirements)
+    titles = {each.id: each.title for each in report.requirements}
+    known = requirements.get(ids[0]) if ids else None
+    differences = (
+        tuple(parse_difference(cut(each, 600)) for each in failure.diff) if failure else ()
+    )
+    paths = {each.path for each in differences if each.path}
+    if paths == {"$"}:
+        # The whole values differ: they stand side by side.
+        differences = ()
+    answers = reference.get(check.id)
+    sources = {
+        each.source: each
+        for one in decided
+        if (promised := requirements.get(one.id))
+        for each in cited(promised)
+    }
+    return FailurePart(
+        group=group,
+        check=check,
+        address=address,
+        other_addresses=others,
+        ids=ids,
+        title=known.title if known else titles.get(ids[0], check.id) if ids else check.id,
+        stated=decided[:_PROMISES_STATED],
+        named=decided[_PROMISES_STATED:],
+        sources=tuple(sources.values()),
+        note=stability_note(check),
+        differences=differences,
+        expected=view(_fitting(failure.expected, limits.value), paths) if failure else None,
+        actual=view(_fitting(failure.actual, limits.value), paths) if failure else None,
+        curl=_fitting(failure.curl, limits.command) if failure else "",
+        steps=tuple(_steps(check, report, answers, limits.body)),
+        asked_reference=_asked(answers),
+    )
+
+
+def _asked(answers: ReferenceAnswers | None) -> str:
+    if answers is None:
+        return "The reference was not asked the same."
+    if answers.problem:
+        return f"The reference was not asked all of it: {answers.problem}."
+    return "The reference was asked the same: its answers stand beside."
+
+
+def _steps(
+    check: CheckResult, report: Report, answers: ReferenceAnswers | None, limit: int
+) -> Iterator[Step]:
+    exchanges = check.failure.exchanges if check.failure else ()
+    longest = max((each["elapsed_ms"] for each in exchanges), default=0.0)
+    for position, each in enumerate(exchanges):
+        theirs = answers.by_position.get(position) if answers else None
+        paths = theirs.paths if theirs else ()
+        yield Step(
+            method=str(each["method"]),
+            path=str(each["url"]).removeprefix(report.deployment.url.rstrip("/")),
+            request=_body(each["request_body"], limit),
+            answer=Answer(
+                each["status"],
+                str(each["error"] or ""),
+                _body(each["response_body"], limit, paths),
+            ),
+            reference=_reference_answer(theirs, limit) if theirs else None,
+            same=theirs is not None and theirs.same,
+            elapsed_ms=each["elapsed_ms"],
+            share=100 * each["elapsed_ms"] / longest if longest else 0.0,
+            open=position >= len(exchanges) - _OPEN_STEPS,
+        )
+
+
+def _reference_answer(theirs: ReferenceAnswer, limit: int) -> Answer:
+    if theirs.status is None:
+        return Answer(None, _fitting(theirs.body, limit), None)
+    return Answer(theirs.status, "", _body(theirs.body, limit, theirs.paths))
+
+
+def _body(body: Any, limit: int, paths: Sequence[str] = ()) -> View | None:
+    return None if body is None else view(_fitting(str(body), limit), paths)
+
+
+def _fitting(text: str, limit: int) -> str:
+    """Return a text cut so that it takes at most about `limit` bytes of HTML."""
+    shown = text[:limit]
+    # A character may be written by several bytes.
+    taken = len(shown.encode("utf-8", "replace")) + sum(map(shown.count, "<>")) * 3
+    taken += shown.count("&") * 4
+    fitting = limit * len(shown) // max(taken, len(shown), 1)
+    if limit < _WORTH_A_NUMBER and len(text) > fitting:
+        return f"{text[:fitting]}…"
+    return cut(text, fitting)
