@@ -13,7 +13,7 @@ from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import Settings, SettingsError
 from conformance.reference.process import ReferenceNotStartedError
 from conformance.report.record import CheckResult, Report
-from conformance.report.run.grouping import failure_groups
+from conformance.report.run.grouping import failure_groups, told_failures
 from conformance.report.run.json_view import parse_difference
 from conformance.report.run.reference_answers import ReferenceAnswer, ReferenceAnswers
 from conformance.runner.replay import NotRepeatableError, ReplayedStep, repeated_positions, replay
@@ -28,11 +28,12 @@ _TIMEOUT_S = 10.0
 def ask_reference(report: Report, within_s: float) -> dict[str, ReferenceAnswers]:
     """Return by check what the reference answers to the requests of the failures of a report.
 
-    They are those of the first check of each cause, which pages show. What could not be asked
+    They are those of one check of each cause, which pages show. What could not be asked
     within `within_s` seconds, or after Ctrl-C, is told as left out. Nothing is sent to the
     deployment of the report.
     """
-    checks = [group.checks[0] for group in failure_groups(report) if group.checks[0].failure]
+    told = told_failures(failure_groups(report), report)
+    checks = [each.check for each in told if each.check.failure]
     if not checks:
         return {}
     found: dict[str, ReferenceAnswers] = {}

@@ -9,7 +9,7 @@ from typing import Any
 from conformance.contract.quotations import Cited, cited
 from conformance.report.plain_text import cut
 from conformance.report.record import CheckResult, Report
-from conformance.report.run.grouping import FailureGroup, members
+from conformance.report.run.grouping import FailureGroup, ToldFailure
 from conformance.report.run.json_view import Difference, View, parse_difference, view
 from conformance.report.run.reference_answers import ReferenceAnswer, ReferenceAnswers
 from conformance.report.run.wording import Promise, Requirements, promises, stability_note
@@ -103,56 +103,52 @@ class FailurePart:
     asked_reference: str
 
 
-def anchors(groups: Sequence[FailureGroup]) -> dict[int, str]:
-    """Return an address for each group, by position, that is the same in every run.
+def anchors(told: Sequence[ToldFailure]) -> tuple[str, ...]:
+    """Return an address for each failure that is the same in every run.
 
-    It is `failure-ID` for the first cause that breaks a requirement. A further cause that breaks
-    nothing else has a part of its fingerprint as well.
+    It is `failure-ID`. A further cause that breaks nothing else has a part of its fingerprint as
+    well.
     """
-    taken: set[str] = set()
-    found: dict[int, str] = {}
-    for number, group in enumerate(groups):
-        names = [f"failure-{each}" for each in group.requirements]
-        name = next((each for each in names if each not in taken), "")
-        if not name:
-            mark = group.checks[0].failure.fingerprint[:8] if group.checks[0].failure else ""
-            name = f"{names[0] if names else 'failure'}-{''.join(filter(str.isalnum, mark))}"
-            while name in taken:
+    found: list[str] = []
+    for each in told:
+        name = f"failure-{each.ids[0]}"
+        if name in found:
+            fingerprint = each.check.failure.fingerprint if each.check.failure else ""
+            name += f"-{''.join(filter(str.isalnum, fingerprint))[:8]}"
+            while name in found:
                 name += "x"
-        taken.add(name)
-        found[number] = name
-    return found
+        found.append(name)
+    return tuple(found)
 
 
 def failure_parts(
     report: Report,
     requirements: Requirements,
-    groups: Sequence[FailureGroup],
-    addresses: Mapping[int, str],
+    told: Sequence[ToldFailure],
     reference: Mapping[str, ReferenceAnswers],
 ) -> tuple[FailurePart, ...]:
-    """Return the failures of a report, in the order of `groups`."""
-    shown = [each for group in groups if (each := group.checks[0].failure)]
+    """Return the failures of a report, in the order of `told`."""
+    shown = [failure for each in told if (failure := each.check.failure)]
     bodies = sum(len(each.exchanges) for each in shown)
     limits = _Limits(
         body=_BODIES.of_each((3 if reference else 2) * bodies),
         value=_VALUES.of_each(2 * len(shown)),
         command=_COMMANDS.of_each(len(shown)),
     )
-    taken = set(addresses.values())
+    addresses = anchors(told)
+    taken = set(addresses)
     found = []
-    for number, group in enumerate(groups):
-        others = [f"failure-{each}" for each in group.requirements]
-        others = [each for each in dict.fromkeys(others) if each not in taken]
+    for each, address in zip(told, addresses, strict=True):
+        others = [f"failure-{name}" for name in each.group.requirements]
+        others = [name for name in dict.fromkeys(others) if name not in taken]
         taken.update(others)
-        found.append(
-            _part(group, addresses[number], tuple(others), report, requirements, reference, limits)
-        )
+        part = _part(each, address, tuple(others), report, requirements, reference, limits)
+        found.append(part)
     return tuple(found)
 
 
 def _part(
-    group: FailureGroup,
+    told: ToldFailure,
     address: str,
     others: tuple[str, ...],
     report: Report,
@@ -160,24 +156,17 @@ def _part(
     reference: Mapping[str, ReferenceAnswers],
     limits: _Limits,
 ) -> FailurePart:
-    check = group.checks[0]
-    failure = check.failure
-    ids = tuple(members(group, report))
-    # A requirement that an earlier cause breaks as well gives way to one that is told here only.
-    named = address.removeprefix("failure-")
-    if named in ids:
-        ids = (named, *(each for each in ids if each != named))
-    decided = promises(ids, report, requirements)
+    failure = told.check.failure
+    decided = promises(told.ids, report, requirements)
     titles = {each.id: each.title for each in report.requirements}
-    known = requirements.get(ids[0]) if ids else None
-    differences = (
-        tuple(parse_difference(cut(each, 600)) for each in failure.diff) if failure else ()
-    )
+    known = requirements.get(told.ids[0])
+    lines = failure.diff if failure else ()
+    differences = tuple(parse_difference(cut(each, 600)) for each in lines)
     paths = {each.path for each in differences if each.path}
     if paths == {"$"}:
         # The whole values differ: they stand side by side.
         differences = ()
-    answers = reference.get(check.id)
+    answers = reference.get(told.check.id)
     sources = {
         each.source: each
         for one in decided
@@ -185,21 +174,21 @@ def _part(
         for each in cited(promised)
     }
     return FailurePart(
-        group=group,
-        check=check,
+        group=told.group,
+        check=told.check,
         address=address,
         other_addresses=others,
-        ids=ids,
-        title=known.title if known else titles.get(ids[0], check.id) if ids else check.id,
+        ids=told.ids,
+        title=known.title if known else titles.get(told.ids[0], told.check.id),
         stated=decided[:_PROMISES_STATED],
         named=decided[_PROMISES_STATED:],
         sources=tuple(sources.values()),
-        note=stability_note(check),
+        note=stability_note(told.check),
         differences=differences,
         expected=view(_fitting(failure.expected, limits.value), paths) if failure else None,
         actual=view(_fitting(failure.actual, limits.value), paths) if failure else None,
         curl=_fitting(failure.curl, limits.command) if failure else "",
-        steps=tuple(_steps(check, report, answers, limits.body)),
+        steps=tuple(_steps(told.check, report, answers, limits.body)),
         asked_reference=_asked(answers),
     )
 

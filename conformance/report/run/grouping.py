@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conformance.contract.catalogue import LEVELS
@@ -36,6 +37,15 @@ class FailureGroup:
     baselined: bool
     requirements: tuple[str, ...]
     checks: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True)
+class ToldFailure:
+    """A group as reports tell it: `ids` without MAYs, that of the title first, and `check`."""
+
+    group: FailureGroup
+    ids: tuple[str, ...]
+    check: CheckResult
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,24 @@ def members(group: FailureGroup, report: Report) -> list[str]:
     levels = {result.id: LEVELS.index(result.level) for result in report.requirements}
     counted = [each for each in group.requirements if levels.get(each, 0) < len(LEVELS) - 1]
     return sorted(counted or group.requirements, key=lambda each: (levels.get(each, 0), each))
+
+
+def told_failures(groups: Sequence[FailureGroup], report: Report) -> tuple[ToldFailure, ...]:
+    """Return each group with the requirement that it is told by, and the check that shows it.
+
+    A requirement that an earlier group breaks too gives way to one that has not been told, so that
+    each is told by as few groups as can be.
+    """
+    told: set[str] = set()
+    found = []
+    for group in groups:
+        ids = members(group, report)
+        first = next((each for each in ids if each not in told), ids[0])
+        told |= set(ids)
+        check = next(each for each in group.checks if first in each.requirements)
+        others = (each for each in ids if each != first)
+        found.append(ToldFailure(group, (first, *others), check))
+    return tuple(found)
 
 
 def undecided_groups(report: Report) -> tuple[UndecidedGroup, ...]:

@@ -19,10 +19,10 @@ from conformance.contract.quotations import Cited, cited
 from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.report.plain_text import counted, cut, listed, one_line, printable
 from conformance.report.record import CheckResult, Report, RequirementResult
-from conformance.report.run.failure_page import FailurePart, anchors, failure_parts
+from conformance.report.run.failure_page import FailurePart, failure_parts
 from conformance.report.run.grouping import (
-    FailureGroup,
     failure_groups,
+    told_failures,
     undecided_groups,
     unmet_optional_groups,
 )
@@ -136,10 +136,9 @@ def html_report(
 
     `reference` holds by check what the reference answered to the requests of failures.
     """
-    groups = failure_groups(report)
-    addresses = anchors(groups)
-    failures = failure_parts(report, requirements, groups, addresses, reference or {})
-    entries = tuple(_entries(report, requirements, groups, addresses))
+    told = told_failures(failure_groups(report), report)
+    failures = failure_parts(report, requirements, told, reference or {})
+    entries = tuple(_entries(report, requirements, failures))
     sign, colour = _VERDICT_SIGNS[report.verdict]
     page = page_template("report.html.j2").render(
         report=report,
@@ -300,13 +299,12 @@ def _worst(results: Collection[RequirementResult]) -> Verdict:
 def _entries(
     report: Report,
     requirements: Requirements,
-    groups: Collection[FailureGroup],
-    addresses: Mapping[int, str],
+    parts: Collection[FailurePart],
 ) -> Iterator[Entry]:
     failures: dict[str, list[str]] = {}
-    for number, group in enumerate(groups):
-        for each in group.requirements:
-            failures.setdefault(each, []).append(addresses[number])
+    for part in parts:
+        for each in part.group.requirements:
+            failures.setdefault(each, []).append(part.address)
     checks = {each.id: each for each in report.checks}
     for result in report.requirements:
         known = requirements.get(result.id)

@@ -19,6 +19,7 @@ from conformance.report.run.grouping import (
     UndecidedGroup,
     failure_groups,
     members,
+    told_failures,
     undecided_groups,
     unmet_optional_groups,
 )
@@ -153,22 +154,17 @@ def _failure_lines(
     title = f"{counted(len(broken), 'requirement')} broken, {counted(len(failures), 'cause')}"
     lines = [Line(""), Line(title, "bold")]
     with_differences = _needed(failures, report) + len(failures) <= room
-    told: set[str] = set()
-    for position, group in enumerate(failures):
-        ids = members(group, report)
-        # A requirement whose checks fail for several causes is told once, if there are others.
-        first = next((each for each in ids if each not in told), ids[0])
-        told |= set(ids)
-        check = next(each for each in group.checks if first in each.requirements)
-        found = [_failure_line(first, group, check, report, requirements, mark)]
-        if with_differences and (symptom := _symptom(check)):
+    for position, each in enumerate(told_failures(failures, report)):
+        first, *others = each.ids
+        found = [_failure_line(first, each.group, each.check, report, requirements, mark)]
+        if with_differences and (symptom := _symptom(each.check)):
             found.append(Line(f"    {symptom}", "dim"))
-        if others := [each for each in ids if each != first]:
+        if others:
             found.append(Line(f"    same cause: {listed(others, _IDS_IN_A_LINE)}", "dim"))
         # The last line of the room tells what is left out.
         rest = failures[position:]
         if len(lines) + len(found) > room - (len(rest) > 1):
-            names = list(dict.fromkeys(each for one in rest for each in members(one, report)))
+            names = list(dict.fromkeys(name for one in rest for name in members(one, report)))
             causes = counted(len(rest), "more cause")
             lines.append(Line(f"… and {causes}: {report_file} ({listed(names, 4)})", "bold"))
             break
