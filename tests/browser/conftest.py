@@ -27,7 +27,7 @@ _FLAGS = (
     "--disable-sync",
 )
 #: Colours of a picture.
-_COLOURS = 40
+_COLOURS = 64
 _PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 
 
