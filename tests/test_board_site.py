@@ -6,12 +6,14 @@ import dataclasses
 import posixpath
 from html.parser import HTMLParser
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.contract.verdicts import Verdict
+from conformance.contract.verdicts import RunVerdict, Verdict
 from conformance.report.board.areas import OTHER, area_of, areas, words_of
+from conformance.report.board.badge import badge_svg
 from conformance.report.board.history import Judgement, judgement_of
 from conformance.report.board.model import make_board
 from conformance.report.board.site import site_files
@@ -102,6 +104,16 @@ def test_every_cell_has_a_link() -> None:
     for row in SOME:
         for slug in ("aegra-0.6.0", "langgraph-api-0.10.0"):
             assert f"{row.id}.html#on-{slug}" in every
+
+
+def test_a_version_says_in_a_line_why_it_falls_short() -> None:
+    text = pages(site(*THREE))["versions/langgraph-api-0.9.0.html"]
+    assert "<code>$[3]: removed, was" in text
+    assert "<code>COPY-03 failed</code>" in text
+    bare = forgets(failure=failure("no", expected="4 " + "states " * 40, actual="3", diff=()))
+    text = pages(site(of("1.0", bare)))["versions/langgraph-api-1.0.html"]
+    assert "<code>expected 4 states states" in text
+    assert "…</code>" in text
 
 
 def test_deployments_that_fail_alike_share_an_evidence() -> None:
@@ -286,6 +298,15 @@ def test_text_of_a_server_is_inert(hostile: str) -> None:
             assert "style" not in page.attributes
     assert dead_links(files) == []
     assert all("<script" not in text for name, text in files.items() if name.endswith(".svg"))
+
+
+def test_a_badge_is_well_formed_and_inert() -> None:
+    hostile = '</text><script>alert(1)</script>"&'
+    parsed = ElementTree.fromstring(badge_svg(hostile, hostile, RunVerdict.CONFORMANT))
+    assert {each.tag.rpartition("}")[2] for each in parsed.iter()} == {
+        *("svg", "rect", "path", "g", "text")
+    }
+    assert [each.text for each in parsed.iter() if each.text] == [hostile, hostile]
 
 
 @pytest.mark.parametrize("id_", ["../../x", "index", "CON <b>", "a" * 300])
