@@ -6,16 +6,16 @@ import dataclasses
 import posixpath
 from html.parser import HTMLParser
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 
 from conformance.contract.catalogue import load_catalogue
-from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.contract.verdicts import Verdict
 from conformance.report.board.areas import OTHER, area_of, areas, words_of
-from conformance.report.board.badge import badge_svg
 from conformance.report.board.history import Judgement, judgement_of
 from conformance.report.board.model import make_board
+from conformance.report.board.page_context import Context
+from conformance.report.board.server_pages import badge
 from conformance.report.board.site import site_files
 from conformance.report.board.site_model import Site, make_site, tally, unequal
 from conformance.report.record import Report
@@ -300,13 +300,22 @@ def test_text_of_a_server_is_inert(hostile: str) -> None:
     assert all("<script" not in text for name, text in files.items() if name.endswith(".svg"))
 
 
-def test_a_badge_is_well_formed_and_inert() -> None:
-    hostile = '</text><script>alert(1)</script>"&'
-    parsed = ElementTree.fromstring(badge_svg(hostile, hostile, RunVerdict.CONFORMANT))
-    assert {each.tag.rpartition("}")[2] for each in parsed.iter()} == {
-        *("svg", "rect", "path", "g", "text")
-    }
-    assert [each.text for each in parsed.iter() if each.text] == [hostile, hostile]
+@pytest.mark.parametrize(
+    ("verdict", "said", "color"),
+    [
+        ("pass", "1.0: 4 of 4 MUST kept", "brightgreen"),
+        ("fail", "1.0: 3 of 4 MUST kept, 1 broken", "red"),
+        ("blocked", "1.0: 3 of 4 MUST kept, incomplete", "lightgrey"),
+    ],
+)
+def test_the_badge_of_a_server(verdict: str, said: str, color: str) -> None:
+    copied = check("test_COPY-03", "COPY-03", verdict, failure=failure("no"))
+    made = site(of("1.0", copied))
+    shown = badge(Context(made, REQUIREMENTS), made.servers[0])
+    assert (shown.label, shown.message, shown.color) == ("Threads API extended", said, color)
+    files = pages(made)
+    assert said in files["badges/langgraph-api.svg"]
+    assert f'alt="Threads API extended: {said}"' in files["servers/langgraph-api.html"]
 
 
 @pytest.mark.parametrize("id_", ["../../x", "index", "CON <b>", "a" * 300])

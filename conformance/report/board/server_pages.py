@@ -12,7 +12,8 @@ from conformance.report.board.evidence import cause_of
 from conformance.report.board.page_context import Context, anchor_of, told
 from conformance.report.board.site_model import Judged, Row, Server, tally, verdict_of
 from conformance.report.board.timeline import Standing, Timeline
-from conformance.report.plain_text import counted
+from conformance.report.export.badge import VERDICT_COLORS, Badge
+from conformance.report.plain_text import counted, printable
 from conformance.report.run.wording import VERDICT_WORDS
 
 #: The longest cause of a verdict in a list, in characters.
@@ -47,14 +48,14 @@ def server(context: Context, server: Server) -> str:
         for slug, (title, about) in _PARTS.items()
         if slug in found
     ]
-    _, message, _ = badge(context, server)
+    shown = badge(context, server)
     return context.render(
         "server",
         server.name,
-        f"{current.label}: {message}. {told('MUST and SHOULD', context.whole(current))}.",
+        f"{current.label}: {shown.message}. {told('MUST and SHOULD', context.whole(current))}.",
         trail=[(server.name, "")],
         server=server,
-        badge=f"Threads API: {message}",
+        badge=f"{shown.label}: {shown.message}",
         lead=f"{told(current.version, context.whole(current))}, judged {current.judgement.date}.",
         of=_history_words(context, server),
         versions=_version_rows(context, server),
@@ -63,19 +64,18 @@ def server(context: Context, server: Server) -> str:
     )
 
 
-def badge(context: Context, server: Server) -> tuple[str, str, RunVerdict]:
-    """Return label, message and verdict of the badge of a server, by its newest release."""
+def badge(context: Context, server: Server) -> Badge:
+    """Return the badge of a server, by the MUSTs of its newest release."""
     current = server.current
-    musts = [row for row in context.site.rows if row.level == "MUST"]
-    of = tally(current, musts)
+    of = tally(current, [row for row in context.site.rows if row.level == "MUST"])
     verdict = verdict_of(current, context.site)
-    if verdict is RunVerdict.CONFORMANT:
-        said = f"{of.kept} of {of.all} MUST kept"
-    elif verdict is RunVerdict.NON_CONFORMANT:
-        said = f"{of.broken} of {of.all} MUST broken"
-    else:
-        said = f"{of.undecided} of {of.all} MUST undecided"
-    return "Threads API", f"{current.version}: {said}", verdict
+    said = f"{current.version}: {of.kept} of {of.all} MUST kept"
+    if verdict is RunVerdict.NON_CONFORMANT:
+        said += f", {of.broken} broken"
+    elif verdict is RunVerdict.INCOMPLETE:
+        said += ", incomplete"
+    label = f"Threads API {current.judgement.profile}"
+    return Badge(printable(label), printable(said), VERDICT_COLORS[verdict])
 
 
 def _history_words(context: Context, server: Server) -> str:

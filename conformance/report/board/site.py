@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.resources import files
 
-from conformance.report.board.badge import badge_svg
 from conformance.report.board.overview_page import overview
 from conformance.report.board.page_context import Context
 from conformance.report.board.requirement_pages import all_requirements, requirement
 from conformance.report.board.server_pages import badge, server, version
 from conformance.report.board.site_model import Site
+from conformance.report.export.badge import drawn
 from conformance.report.run.wording import Requirements
 
 
@@ -30,7 +30,7 @@ def site_files(site: Site, requirements: Requirements) -> Iterator[tuple[str, st
         yield f"requirements/{row.slug}.html", requirement(context, row)
     for each in site.servers:
         yield f"servers/{each.slug}.html", server(context, each)
-        yield f"badges/{each.slug}.svg", badge_svg(*badge(context, each))
+        yield f"badges/{each.slug}.svg", drawn(badge(context, each))
         for judged in each.versions:
             yield f"versions/{judged.slug}.html", version(context, judged, each)
     for apart in site.apart:

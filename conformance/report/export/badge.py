@@ -12,7 +12,7 @@ from conformance.report.record import Report
 
 #: By the words of shields.io, and as SVG shows them.
 _COLORS = {"brightgreen": "#2a7d2a", "red": "#c0392b", "lightgrey": "#6b6b6b"}
-_VERDICT_COLORS = {
+VERDICT_COLORS = {
     RunVerdict.CONFORMANT: "brightgreen",
     RunVerdict.NON_CONFORMANT: "red",
     RunVerdict.INCOMPLETE: "lightgrey",
@@ -46,12 +46,16 @@ def badge_of(report: Report) -> Badge:
         said += f", {accepted} known"
     if report.run.partial:
         said += ", partial"
-    return Badge(printable(label), printable(said), _VERDICT_COLORS[report.verdict])
+    return Badge(printable(label), printable(said), VERDICT_COLORS[report.verdict])
 
 
 def badge_svg(report: Report) -> str:
-    """Return the badge as an SVG image of 20 px height, which needs no other file."""
-    badge = badge_of(report)
+    """Return the badge of a report as an SVG image."""
+    return drawn(badge_of(report))
+
+
+def drawn(badge: Badge) -> str:
+    """Return a badge as an SVG image of 20 px height, which needs no other file."""
     label, message = escape(badge.label), escape(badge.message)
     left, right = _width(badge.label), _width(badge.message)
     whole = left + right
