@@ -24,7 +24,9 @@ _EXIT_STATUS = "Exit status: "
 
 def pages() -> dict[str, str]:
     """Return the text of every page by the name of its file."""
-    return dict(_pages_of(click.Context(cli, info_name=_PROGRAM)))
+    # As when it is invoked, so that --help has the names that it has there.
+    context = click.Context(cli, info_name=_PROGRAM, **cli.context_settings)
+    return dict(_pages_of(context))
 
 
 def _pages_of(context: click.Context) -> Iterator[tuple[str, str]]:
