@@ -31,6 +31,7 @@ _COMMANDS = {
     "selftest": "Test the checks against faults and freedoms.",
     "serve": "Serve the reference deployment.",
     "servers": "List, install and start the servers of --server.",
+    "submission": "Tell whether a server can be added to the board.",
     "sweep": "Remove what interrupted runs left on a deployment.",
     "verify": "Check what `plant` left, after an upgrade.",
 }

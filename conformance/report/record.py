@@ -209,6 +209,7 @@ class Report:
     """The whole report of one run.
 
     `timings` are the seconds of every process of the run by activity; empty unless asked for.
+    `suite_digest` is that of the code that judged (`suite_digest.py`); empty in older reports.
     """
 
     suite_version: str
@@ -223,6 +224,7 @@ class Report:
     checks: tuple[CheckResult, ...] = ()
     load: Load | None = None
     timings: dict[str, dict[str, float]] = field(default_factory=dict)
+    suite_digest: str = ""
 
     def check(self, check_id: str) -> CheckResult:
         """Return the check with that id; raise `KeyError` if there is none."""
@@ -236,7 +238,11 @@ class Report:
         timings = {"timings": self.timings} if self.timings else {}
         return {
             "format": FORMAT,
-            "suite": {"version": self.suite_version, "catalogue_digest": self.catalogue_digest},
+            "suite": {
+                "version": self.suite_version,
+                "catalogue_digest": self.catalogue_digest,
+                **({"digest": self.suite_digest} if self.suite_digest else {}),
+            },
             "deployment": {
                 "url": self.deployment.url,
                 "server": {
@@ -274,6 +280,7 @@ class Report:
             return cls(
                 suite_version=data["suite"]["version"],
                 catalogue_digest=data["suite"]["catalogue_digest"],
+                suite_digest=typed(data["suite"].get("digest", ""), str, within="suite.digest"),
                 deployment=Deployment(
                     url=deployment["url"],
                     server_name=_name(server["name"]),

@@ -104,6 +104,7 @@ def _require_same_run(one: Report, other: Report) -> None:
     for what, values in (
         ("versions of threads-conformance", [each.suite_version for each in (one, other)]),
         ("requirements", [each.catalogue_digest for each in (one, other)]),
+        ("code of threads-conformance", [each.suite_digest for each in (one, other)]),
         ("servers", [_name(each) for each in (one, other)]),
         ("graphs", [each.deployment.graph_id for each in (one, other)]),
         ("profiles", [each.run.profile for each in (one, other)]),

@@ -25,6 +25,7 @@ from conformance.load.generator import LoadGenerator
 from conformance.report.plain_text import counted
 from conformance.report.record import Cleanup, Deployment, Report, RunInfo
 from conformance.report.score import requirement_results, run_verdict, totals
+from conformance.report.suite_digest import suite_digest
 from conformance.runner import server_errors
 from conformance.runner.cleanup import account_of_kept, clean_up
 from conformance.runner.controller import Controller
@@ -198,6 +199,7 @@ def _report(
     return Report(
         suite_version=__version__,
         catalogue_digest=catalogue.digest,
+        suite_digest=suite_digest(),
         deployment=deployment,
         run=dataclasses.replace(
             run,

@@ -1,0 +1,1 @@
+"""Submissions: what a vendor sends for the board, a report or a launcher."""
