@@ -11,7 +11,8 @@ import pytest
 
 from conformance.many_servers.plan import Plan, PlanError, PlannedRun, read_plan
 from conformance.many_servers.runs import EndedRun, SideBySide
-from tests.launching import assert_gone
+from tests.conftest import command
+from tests.launching import assert_gone, write_launcher
 
 # ---- the file ----------------------------------------------------------------------------
 
@@ -172,3 +173,53 @@ def test_an_interruption_lets_those_under_way_remove_what_they_made(tmp_path: Pa
     assert len(children) == 2
     assert_gone(children)
     assert not (tmp_path / "c").exists()
+
+
+# ---- the command -------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_board_is_made_of_the_runs_of_a_file(tmp_path: Path) -> None:
+    words = ["{python}", "-P", "-m", "conformance", "serve", "--port", "{port}"]
+    write_launcher(tmp_path, command=repr(words))
+    written(
+        tmp_path,
+        """
+        profile = "documented"
+        cores = 2
+        options = ["--launcher", "fake.toml", "--requirement", "CREATE-0*"]
+
+        [[server]]
+        server = "fake==1.0"
+
+        [[server]]
+        server = "fake==2.0"
+
+        [[server]]
+        name = "nobody"
+        url = "http://127.0.0.1:1"
+        """,
+    )
+    ended = command(
+        tmp_path, "board", "--run", "servers.toml", "--output-dir", "site/board",
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+    )  # fmt: skip
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "fake-1.0: conformant" in ended.stderr
+    assert "nobody: incomplete" in ended.stderr
+    assert "no report" in ended.stderr
+    assert (tmp_path / "site" / "fake-2.0" / "report.json").is_file()
+    board = (tmp_path / "site" / "board" / "board.md").read_text()
+    assert "fake 1.0" in board
+    assert "fake 2.0" in board
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_board_of_nothing_is_wrong_usage(tmp_path: Path) -> None:
+    ended = command(tmp_path, "board")
+    assert ended.returncode == 2
+    assert "--run" in ended.stderr
+    ended = command(tmp_path, "board", "--run", "none.toml")
+    assert ended.returncode == 2
+    assert "cannot be read" in ended.stderr

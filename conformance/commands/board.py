@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from conformance.commands.board_runs import run_servers
 from conformance.commands.report_reading import UnusableError, read_report
 from conformance.contract.catalogue import load_catalogue
 from conformance.report.board.history import add_to_history, read_history
@@ -18,9 +20,25 @@ from conformance.report.plain_text import counted
 from conformance.report.record import ReportError
 from conformance.report.run.write import write_text
 
+#: Exit status where a server could not be run.
+_NOT_RUN = 3
+
 
 @click.command("board")
-@click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("reports", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--run",
+    "servers",
+    metavar="SERVERS.TOML",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="First run the servers of this file side by side; their reports join REPORTS.",
+)
+@click.option(
+    "--runs-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --run: where the reports go, each in a folder of its own.  [default: the folder of "
+    "the output folder]",
+)
 @click.option(
     "--output-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -43,7 +61,13 @@ from conformance.report.run.write import write_text
     help="Refuse runs that differ in profile, effort, suite or catalogue, and partial ones.",
 )
 def board_command(
-    reports: tuple[Path, ...], output_dir: Path, history: Path | None, add: bool, equal: bool
+    reports: tuple[Path, ...],
+    servers: Path | None,
+    runs_dir: Path | None,
+    output_dir: Path,
+    history: Path | None,
+    add: bool,
+    equal: bool,
 ) -> None:
     """Make the board: servers against requirements, as pages and as Markdown.
 
@@ -57,8 +81,17 @@ def board_command(
     of them were judged by; others, and partial ones, are set apart.
 
     Exit status: 0 written, 2 wrong usage: a report, the history or the folder cannot be used, or
-    the runs are not equal and --equal is given.
+    the runs are not equal and --equal is given, 3 a server of --run gave no report; those that
+    did are on the board.
     """
+    whole = True
+    if servers:
+        made, whole = run_servers(servers, runs_dir or output_dir.parent)
+        reports = (*reports, *made)
+        if not reports:
+            sys.exit(_NOT_RUN)
+    elif not reports:
+        raise click.UsageError("name the reports, or the servers to run with --run")
     kept = history or output_dir.parent / "history"
     try:
         read = [read_report(each) for each in reports]
@@ -87,6 +120,8 @@ def board_command(
         f"{counted(len(site.everything), 'version')} of {counted(len(site.servers), 'server')}"
     )
     click.echo(f"Written to {output_dir}: index.html, board.md and {files - 2} other files")
+    if not whole:
+        sys.exit(_NOT_RUN)
 
 
 def _files(site: Site) -> Iterator[tuple[str, str]]:
