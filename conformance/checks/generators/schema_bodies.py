@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,8 @@ _COMPONENTS = "#/components/schemas/"
 _VALUES = ("default", "enum", "const", "required")
 #: The largest integer that every JSON reader keeps.
 LARGEST = 2**53
+#: NUL and lone surrogates.
+_NOT_PORTABLE = re.compile("[\\0\ud800-\udfff]")
 
 
 def valid_bodies(
@@ -83,7 +86,7 @@ def is_portable(value: Any) -> bool:
     Some readers take a float beyond ±2^53 for an integer.
     """
     if isinstance(value, str):
-        return "\0" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
+        return _NOT_PORTABLE.search(value) is None
     if isinstance(value, bool) or value is None:
         return True
     if isinstance(value, int):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -54,7 +55,7 @@ class DirectClient:
         limits = self._timeout if timeout_s is None else httpx.Timeout(timeout_s).as_dict()
         request = httpx.Request(
             method,
-            f"{self._base}/{url.lstrip('/')}",
+            _url(f"{self._base}/{url.lstrip('/')}"),
             content=content,
             params=params,
             headers=self._merged(headers) if headers else self._headers_raw,
@@ -73,6 +74,12 @@ class DirectClient:
         merged = self._headers.copy()
         merged.update(headers)
         return merged
+
+
+@lru_cache(maxsize=1024)
+def _url(text: str) -> httpx.URL:
+    """Return a parsed URL: a thread is read again and again."""
+    return httpx.URL(text)
 
 
 def _basic_authorization(url: httpx.URL) -> str | None:
