@@ -82,8 +82,14 @@ def test_a_thread_that_nobody_made_is_not_asked_for() -> None:
 
 
 def test_time_that_is_used_up_is_told() -> None:
-    (answers,) = ask_reference(one_failure(), 0.0).values()
-    assert answers.problem == "the 0 seconds for it were used up"
+    (answers,) = ask_reference(one_failure(), 0.001).values()
+    assert answers.problem == "the 0.001 seconds for it were used up"
+
+
+def test_of_no_time_none_is_used() -> None:
+    told: list[str] = []
+    assert ask_reference(one_failure(), 0, told.append) == {}
+    assert told == []
 
 
 def test_nothing_is_started_where_nothing_failed(monkeypatch: pytest.MonkeyPatch) -> None:

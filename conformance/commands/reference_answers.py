@@ -25,17 +25,20 @@ _VISIBLE_WITHIN_S = 0.0
 _TIMEOUT_S = 10.0
 
 
-def ask_reference(report: Report, within_s: float) -> dict[str, ReferenceAnswers]:
+def ask_reference(
+    report: Report, within_s: float, notify: Callable[[str], None] = lambda _: None
+) -> dict[str, ReferenceAnswers]:
     """Return by check what the reference answers to the requests of the failures of a report.
 
     They are those of one check of each cause, which pages show. What could not be asked
-    within `within_s` seconds, or after Ctrl-C, is told as left out. Nothing is sent to the
-    deployment of the report.
+    within `within_s` seconds (0: nothing is asked), or after Ctrl-C, is told as left out. Nothing is sent to the
+    deployment of the report. `notify` is called with what takes a while.
     """
     told = told_failures(failure_groups(report), report)
     checks = [each.check for each in told if each.check.failure]
-    if not checks:
+    if not (checks and within_s):
         return {}
+    notify(f"Sending what failed to the reference, for report.html (at most {within_s:g} s)")
     found: dict[str, ReferenceAnswers] = {}
     give_up = time.monotonic() + within_s
     problem = f"the {within_s:g} seconds for it were used up"

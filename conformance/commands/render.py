@@ -9,6 +9,7 @@ import click
 from conformance.commands.options import reference_within_option
 from conformance.commands.reference_answers import ask_reference
 from conformance.commands.report_reading import UnusableError, read_report
+from conformance.commands.server_options import print_progress
 from conformance.contract.catalogue import load_catalogue
 from conformance.report.record import ReportError, report_file
 from conformance.report.run.html import html_report
@@ -35,7 +36,9 @@ def render_command(report: Path, output: Path | None, reference_within_s: float)
     Exit status: 0 written, 2 wrong usage: the report cannot be read, or the page not be written.
     """
     read = read_report(report)
-    reference = ask_reference(read, reference_within_s) if reference_within_s else {}
+    reference = (
+        ask_reference(read, reference_within_s, print_progress) if reference_within_s else {}
+    )
     page = html_report(read, load_catalogue().requirements, None, reference)
     file = output or report_file(report).with_name("report.html")
     try:

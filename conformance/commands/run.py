@@ -53,7 +53,7 @@ from conformance.commands.run_again import run_again
 from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.commands.run_schema_comparison import compare_schemas
 from conformance.commands.scale_option import check_scale, scale_option
-from conformance.commands.server_options import open_target
+from conformance.commands.server_options import open_target, print_progress
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.defects import DEFECT_FILE, SuiteDefectError
 from conformance.deployment.connect import redactor_of
@@ -383,8 +383,8 @@ def run_command(
         exchanges = _join_exchanges(settings)
         comparison = compare_schemas(published, exchanges) if published else None
         # Who interrupts a run, or found a defect, wants to see what there is.
-        hurried = report.run.interrupted or defects or not reference_within_s
-        reference = {} if hurried else ask_reference(report, reference_within_s)
+        hurried = report.run.interrupted or defects
+        reference = {} if hurried else ask_reference(report, reference_within_s, print_progress)
         report = _with_times(report)
         try:
             files = write_all(report, catalogue, exchanges, report_dir, comparison, reference)

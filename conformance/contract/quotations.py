@@ -73,8 +73,9 @@ class Cited:
 
 
 def cited(requirement: Requirement) -> tuple[Cited, ...]:
-    """Return the sources of a requirement, in its order."""
-    return tuple(_cited(requirement.id, source) for source in requirement.sources)
+    """Return the sources of a requirement in its order, those that are quoted first."""
+    found = [_cited(requirement.id, source) for source in requirement.sources]
+    return tuple(sorted(found, key=lambda each: not each.words))
 
 
 @cache

@@ -182,7 +182,7 @@ def _part(
         title=known.title if known else titles.get(told.ids[0], told.check.id),
         stated=decided[:_PROMISES_STATED],
         named=decided[_PROMISES_STATED:],
-        sources=tuple(sources.values()),
+        sources=tuple(sorted(sources.values(), key=lambda each: not each.words)),
         note=stability_note(told.check),
         differences=differences,
         expected=view(_fitting(failure.expected, limits.value), paths) if failure else None,
