@@ -30,9 +30,9 @@ def ask_reference(
 ) -> dict[str, ReferenceAnswers]:
     """Return by check what the reference answers to the requests of the failures of a report.
 
-    They are those of one check of each cause, which pages show. What could not be asked
-    within `within_s` seconds (0: nothing is asked), or after Ctrl-C, is told as left out. Nothing is sent to the
-    deployment of the report. `notify` is called with what takes a while.
+    They are those of one check of each cause, which pages show. What could not be asked within
+    `within_s` seconds, or after Ctrl-C, is told as left out; of 0 seconds nothing is asked. Nothing
+    is sent to the deployment of the report. `notify` is called with what takes a while.
     """
     told = told_failures(failure_groups(report), report)
     checks = [each.check for each in told if each.check.failure]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -150,6 +151,7 @@ def html_report(
         icon=_icon(sign, colour),
         meaning=verdict_meaning(report),
         server=server_name(report),
+        quoted_url=shlex.quote(report.deployment.url),
         reasons=_reasons(report, failures),
         bars=[_bar(level, _of_level(report, level)) for level in LEVELS],
         capabilities=[
