@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
+from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
 from conformance.contract.catalogue import load_catalogue
+from conformance.contract.quotations import cited
 from conformance.contract.verdicts import Verdict
 from conformance.report.board.areas import OTHER, area_of, areas, words_of
 from conformance.report.board.history import Judgement, judgement_of
@@ -65,7 +67,7 @@ def dead_links(files: dict[str, str]) -> list[str]:
         assert len(page.ids) == len(set(page.ids)), name
         for link in page.links:
             address, _, anchor = link.partition("#")
-            if address.startswith("data:"):
+            if address.startswith(("data:", "https:")):
                 continue
             target = posixpath.normpath(posixpath.join(posixpath.dirname(name), address))
             target = target if address else name
@@ -114,6 +116,14 @@ def test_a_version_says_in_a_line_why_it_falls_short() -> None:
     text = pages(site(of("1.0", bare)))["versions/langgraph-api-1.0.html"]
     assert "<code>expected 4 states states" in text
     assert "…</code>" in text
+
+
+def test_a_requirement_quotes_its_sources_and_leads_to_them() -> None:
+    page = pages(site(*THREE))["requirements/COPY-03.html"]
+    (first, *_) = cited(REQUIREMENTS["COPY-03"])
+    assert first.words
+    assert f"<q>{escape(first.words)}</q>" in page
+    assert f'href="{escape(first.url)}" rel="noreferrer"' in page
 
 
 def test_deployments_that_fail_alike_share_an_evidence() -> None:

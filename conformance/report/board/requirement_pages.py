@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conformance.contract.catalogue import LEVELS
+from conformance.contract.quotations import cited
 from conformance.report.board.areas import words_of
 from conformance.report.board.evidence import evidence_of
 from conformance.report.board.page_context import Context, anchor_of
@@ -82,6 +83,7 @@ def requirement(context: Context, row: Row) -> str:
         trail=[("Requirements", "requirements/index.html"), (row.id, "")],
         row=row,
         promise=promise,
+        sources=cited(known) if known else (),
         means=words_of(row.capability).means,
         servers=keepers,
         apart=[chip(each.judged) for each in site.apart],
