@@ -272,5 +272,5 @@ def test_pictures_of_the_overview(
     reports = [load_report(each) for each in sorted(_REPORTS.glob("*/report.json.gz"))]
     site = write(tmp_path, reports, read_history(_REPORTS / "history"))
     for scheme in SCHEMES:
-        page = pages.open(site / "index.html", width=1280, height=560, scheme=scheme)
+        page = pages.open(site / "index.html", width=1280, height=600, scheme=scheme)
         picture(f"board-{scheme}", page.screenshot())
