@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -17,7 +18,10 @@ from click.testing import CliRunner
 from conformance import __version__
 from conformance.__main__ import _OLDEST_PYTHON, _check_python
 from conformance.cli import cli
+from conformance.commands.run_again import run_again
 from conformance.contract.catalogue import load_catalogue
+from conformance.deployment import run_folder as run_folder_module
+from conformance.deployment.settings import SettingsError
 from tests.conftest import CHECKOUT, environment_of
 
 #: Ctrl-C, just as the commands are being loaded.
@@ -176,6 +180,32 @@ def test_a_shell_completes_ids_and_names(words: list[str], typed: str, completed
     found = [each.value for each in shell.get_completions(words, typed)]
     assert completed in found
     assert all(each.upper().startswith(typed.upper()) for each in found)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--client js-sdk",
+        "--client all",
+        "--restart-command 'docker compose restart api'",
+        '--header "X-Key: $TOKEN"',
+    ],
+)
+def test_a_run_is_made_again_with_its_options(words: str) -> None:
+    url = "http://127.0.0.1:2024"
+    typed = [url, *shlex.split(words.replace("$TOKEN", "secret"))]
+    parent = click.Context(cli, **cli.context_settings)
+    again = run_again(cli.load("run").make_context("run", typed, parent=parent), url)
+    assert again.options == f"{url} {words}"
+
+
+def test_a_state_folder_of_another_user_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(run_folder_module, "remove_stale_folders", refuse)
+    with pytest.raises(SettingsError, match="set XDG_STATE_HOME to a folder of your own"):
+        run_folder_module.run_folder().__enter__()
 
 
 def test_an_old_python_is_told_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

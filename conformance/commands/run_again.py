@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from conformance.contract.catalogue import ALL_CLIENTS
 from conformance.report.run.next_commands import RunAgain
 
 #: The options that name the deployment, the graph and the credentials; other commands have them
@@ -60,8 +61,12 @@ def _words(option: click.Option, context: click.Context) -> Iterator[str]:
         return
     for value in given if option.multiple else (given,):
         yield name
-        if isinstance(value, tuple):
+        if option.name in ("headers", "other_headers"):
             yield f'"{value[0]}: $TOKEN"'
+        elif option.name == "clients":
+            yield "all" if value == ALL_CLIENTS else value[0]
+        elif isinstance(value, tuple):
+            yield shlex.quote(shlex.join(value))
         elif option.name in ("api_key", "other_api_key"):
             yield '"$TOKEN"'
         elif option.name == "thread_ids":

@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from conformance.deployment.ownership.ledger import make_folder, remove_settled_ledgers
+from conformance.deployment.settings import SettingsError
 from conformance.user_dirs import state_dir
 
 _LOCK = ".alive"
@@ -33,13 +34,20 @@ def run_folder() -> Iterator[Path]:
     Raises `SettingsError` if the folder cannot be created.
     """
     make_folder(runs_dir())
-    remove_stale_folders()
-    remove_settled_ledgers()
-    # So that a concurrent clean-up does not remove the folder before it is locked.
-    with FileLock(runs_dir() / _LOCK):
-        directory = Path(tempfile.mkdtemp(dir=runs_dir()))
-        alive = FileLock(directory / _LOCK)
-        alive.acquire()
+    try:
+        remove_stale_folders()
+        remove_settled_ledgers()
+        # So that a concurrent clean-up does not remove the folder before it is locked.
+        with FileLock(runs_dir() / _LOCK):
+            directory = Path(tempfile.mkdtemp(dir=runs_dir()))
+            alive = FileLock(directory / _LOCK)
+            alive.acquire()
+    except PermissionError as refused:
+        # Of another user's, as where two users of a container have one folder.
+        raise SettingsError(
+            f"cannot write to {runs_dir()} ({refused.strerror}): set XDG_STATE_HOME to a folder of "
+            "your own"
+        ) from refused
     try:
         yield directory
     finally:
