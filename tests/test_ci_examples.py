@@ -38,6 +38,10 @@ def commands_of(text: str) -> Iterator[list[str]]:
 
 def texts_of(file: Path) -> Iterator[str]:
     """Yield the texts of a file in which commands stand: every text of YAML, else the whole."""
+    if file.name == "compose.yaml":
+        for service in read_yaml(file)["services"].values():
+            yield shlex.join(["threads-conformance", *service["command"]])
+        return
     if file.suffix != ".yml":
         yield file.read_text("utf-8")
         return
