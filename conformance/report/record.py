@@ -24,7 +24,7 @@ FORMAT = "threads-conformance-report/1"
 #: Largest report that is read, in bytes after decompression.
 LARGEST_REPORT = 256 * 2**20
 #: Characters of each value in `Failure.symptom`.
-_SYMPTOM_PART = 280
+_SYMPTOM_PART = 400
 _GZIP = b"\x1f\x8b"
 
 

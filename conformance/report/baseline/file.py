@@ -119,7 +119,7 @@ def _as_toml(entry: Entry, judgement: Judgement) -> str:
     ]
     result, check = of[0]
     said = check.failure
-    symptom = said.symptom if said else check.reason
+    symptom = f"expected {said.expected}; got {said.actual}" if said else check.reason
     lines = [
         "[[accepted]]",
         f"# {result.level}: {one_line(result.title)}",
