@@ -96,6 +96,19 @@ def test_two_reports_of_one_version_are_refused(tmp_path: Path) -> None:
         add_to_history(tmp_path, [THREE[0], of("0.9.0", id="again")])
 
 
+def test_a_run_of_another_measure_replaces_nothing(tmp_path: Path) -> None:
+    (file,) = add_to_history(tmp_path, [of("1.0")])
+    before = file.read_bytes()
+    with pytest.raises(
+        ReportError, match=r"is of a run of profile extended, .* or remove the file"
+    ):
+        add_to_history(tmp_path, [of("2.0"), of("1.0", profile="full")])
+    assert file.read_bytes() == before
+    assert [each.version for each in read_history(tmp_path)] == ["1.0"]
+    add_to_history(tmp_path, [of("1.0", forgets())])
+    assert file.read_bytes() != before
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -152,6 +165,13 @@ def test_equal_refuses_before_anything_is_written(tmp_path: Path) -> None:
     assert not (tmp_path / "board").exists()
     assert not (tmp_path / "history").exists()
     assert board(tmp_path, *THREE, "--equal").exit_code == 0
+
+
+def test_what_is_set_apart_is_not_added(tmp_path: Path) -> None:
+    said = board(tmp_path, *THREE, of("1.0", partial=True), "--add")
+    assert said.exit_code == 0
+    assert "Added to" in said.output
+    assert len(read_history(tmp_path / "history")) == 3
 
 
 def test_what_is_set_apart_is_told(tmp_path: Path) -> None:

@@ -53,7 +53,10 @@ _NOT_RUN = 3
     "history beside the output folder]",
 )
 @click.option(
-    "--add", is_flag=True, help="Add the verdicts of REPORTS to the history, which replaces theirs."
+    "--add",
+    is_flag=True,
+    help="Keep the verdicts of REPORTS in the history, in place of what it has of the same "
+    "versions; those that are set apart are left out.",
 )
 @click.option(
     "--equal",
@@ -105,7 +108,8 @@ def board_command(
                 + "\nGive reports of runs with one profile and effort by one version of the suite."
             )
         if add:
-            added = add_to_history(kept, read)
+            compared = [each.column.report for each in site.everything if each.column]
+            added = add_to_history(kept, compared)
             click.echo(f"Added to {kept}: {counted(len(added), 'version')}")
         files = 0
         for name, text in _files(site):

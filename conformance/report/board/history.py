@@ -110,8 +110,8 @@ def history_file(directory: Path, judgement: Judgement) -> Path:
 def add_to_history(directory: Path, reports: Iterable[Report]) -> tuple[Path, ...]:
     """Write the judgement of each report; one of the same version is replaced. Return the files.
 
-    Raise `ReportError` if a report is partial or has no name, if two are of one version, or if the
-    folder cannot be written to.
+    Raise `ReportError` if a report is partial or has no name, if two are of one version, if one
+    would replace a run of another profile or effort, or if the folder cannot be written to.
     """
     texts: dict[Path, str] = {}
     for report in reports:
@@ -131,6 +131,12 @@ def add_to_history(directory: Path, reports: Iterable[Report]) -> tuple[Path, ..
             raise ReportError(
                 f"two reports are of {server_name(report)}: the history holds one for each "
                 "version, give the one that it shall hold"
+            )
+        if file.exists() and (kept := _read(file)).measure != judgement.measure:
+            raise ReportError(
+                f"{file} is of a run of profile {kept.profile}, effort {kept.effort}, and the "
+                f"report of {server_name(report)} of profile {judgement.profile}, effort "
+                f"{judgement.effort}: give a run like the others, or remove the file first"
             )
         texts[file] = history_text(judgement)
     for file, text in texts.items():
