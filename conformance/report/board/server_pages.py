@@ -179,7 +179,7 @@ def _part(context: Context, judged: Judged, server: Server | None, area: Area) -
 
 #: The parts of a server's page with title and explanation.
 _PARTS = {
-    "broken": ("Broken in {}", "MUST and SHOULD that it breaks, and since when."),
+    "broken": ("Broken in {}", "MUST and SHOULD that it breaks."),
     "open": (
         "Undecided or not offered in {}",
         "Something that they stand on is broken, the server says that it does not offer them, or "
