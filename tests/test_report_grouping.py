@@ -100,6 +100,18 @@ def test_what_the_baseline_accepts_comes_last() -> None:
     assert not any(group.baselined for group in found[:-1])
 
 
+@pytest.mark.parametrize(("accepted", "is_accepted"), [({"COPY-03"}, True), (set(), False)])
+def test_a_may_of_the_same_cause_needs_no_entry(accepted: set[str], is_accepted: bool) -> None:
+    found = failure("the copy has 3 states", fingerprint="a" * 16)
+    checks = [
+        check("test_history", "COPY-03", "fail", failure=found),
+        check("test_recipe", "COPY-09", "fail", failure=found),
+    ]
+    (group,) = failure_groups(report_of(checks, baselined=frozenset(accepted)))
+    assert group.requirements == ("COPY-03", "COPY-09")
+    assert group.baselined is is_accepted
+
+
 def test_a_failure_without_evidence_is_shown_by_its_reason() -> None:
     found = failure_groups(report_of([check("test_a", "COPY-01", "fail", reason="it said no")]))
     assert [group.cause for group in found] == ["it said no"]

@@ -93,12 +93,18 @@ def _groups_by_cause(report: Report) -> tuple[FailureGroup, ...]:
             FailureGroup(
                 cause=_cause_line(key, checks[0]),
                 level=level_of(requirements),
-                baselined=bool(requirements) and accepted.issuperset(requirements),
+                baselined=_is_accepted(requirements, levels, accepted),
                 requirements=requirements,
                 checks=tuple(checks),
             )
         )
     return tuple(sorted(found, key=lambda group: (group.baselined, LEVELS.index(group.level))))
+
+
+def _is_accepted(requirements: tuple[str, ...], levels: dict[str, str], accepted: set[str]) -> bool:
+    """Return whether the baseline accepts all that counts; a MAY needs no entry beside others."""
+    counted = [each for each in requirements if levels.get(each) != LEVELS[-1]] or requirements
+    return bool(counted) and accepted.issuperset(counted)
 
 
 def members(group: FailureGroup, report: Report) -> list[str]:
