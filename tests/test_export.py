@@ -42,6 +42,8 @@ from tests.report_examples import (
 )
 
 ROOT = Path(__file__).parent.parent
+#: Where the source of the examples stands.
+PAGE = "https://docs.langchain.com/langsmith/use-threads"
 ACCEPTED = report_of(CHECKS, baselined=frozenset({"COPY-03"}))
 INTERRUPTED = replace(RICH, run=replace(RICH.run, partial=True, interrupted=True))
 #: Reports of every kind, a real one among them.
@@ -200,6 +202,9 @@ class TestSarif:
             path = location["physicalLocation"]["artifactLocation"]["uri"]
             assert (ROOT / path).is_file(), path
             assert THREAD not in each["message"]["text"]
+        for rule in run["tool"]["driver"]["rules"]:
+            assert rule["helpUri"] == PAGE
+            assert f"]({PAGE}" in rule["help"]["markdown"]
 
     def test_what_the_baseline_accepts_is_suppressed(self) -> None:
         suppressed = {
@@ -289,6 +294,9 @@ class TestAllure:
         labels = found["test_create.py::test_large_integers"]["labels"]
         assert {"name": "severity", "value": "normal"} in labels
         assert {"name": "story", "value": "CREATE-03"} in labels
+        for each in found.values():
+            (link,) = each["links"]
+            assert link["url"].startswith(PAGE)
 
     def test_a_check_has_one_history_over_all_runs(self) -> None:
         later = replace(
@@ -319,6 +327,8 @@ class TestAllure:
             model.StatusDetails(**result["statusDetails"])
             for label in result["labels"]:
                 model.Label(**label)
+            for link in result["links"]:
+                model.Link(**link)
             for attachment in result["attachments"]:
                 model.Attachment(**attachment)
             assert result["status"] in {

@@ -12,6 +12,7 @@ from datetime import datetime
 from hashlib import md5
 from typing import Any
 
+from conformance.contract.quotations import cited
 from conformance.contract.verdicts import Stability
 from conformance.report.record import Report
 from conformance.report.run.cases import Case, Outcome, cases, explain_command
@@ -64,11 +65,18 @@ def allure_files(report: Report, requirements: Requirements) -> dict[str, str]:
                     "type": "text/plain",
                 }
             )
-        files[f"{name}-result.json"] = _json(_result(case, name, start, attachments))
+        links = _links(case, requirements)
+        files[f"{name}-result.json"] = _json(_result(case, name, start, attachments, links))
     return files
 
 
-def _result(case: Case, name: str, start: int, attachments: list[dict[str, str]]) -> dict[str, Any]:
+def _result(
+    case: Case,
+    name: str,
+    start: int,
+    attachments: list[dict[str, str]],
+    links: list[dict[str, str]],
+) -> dict[str, Any]:
     history = md5(case.check.id.encode("utf-8", "backslashreplace"), usedforsecurity=False)
     labels = [
         ("framework", "threads-conformance"),
@@ -104,8 +112,21 @@ def _result(case: Case, name: str, start: int, attachments: list[dict[str, str]]
         "start": start,
         "stop": start + round(case.check.duration_s * 1000),
         "labels": [{"name": label, "value": value} for label, value in labels],
+        "links": links,
         "attachments": attachments,
     }
+
+
+def _links(case: Case, requirements: Requirements) -> list[dict[str, str]]:
+    """Return the public pages of the sources of a case, each once."""
+    titles = {
+        source.url: source.title
+        for id_ in case.ids
+        if id_ in requirements
+        for source in cited(requirements[id_])
+        if source.url
+    }
+    return [{"type": "link", "name": title, "url": url} for url, title in titles.items()]
 
 
 def _environment(report: Report) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from conformance.contract.quotations import Cited, cited
 from conformance.contract.verdicts import Verdict
 from conformance.report.export.places import place_of
 from conformance.report.record import Report
@@ -72,6 +73,9 @@ def sarif_report(report: Report, requirements: Requirements) -> str:
 
 def _rule(promise: Promise, requirements: Requirements) -> dict[str, Any]:
     known = requirements.get(promise.id)
+    sources = cited(known) if known else ()
+    # Without the words to be marked there, whose escapes not every reader takes for a URI.
+    pages = [each.url.partition("#")[0] for each in sources if each.url]
     said = [promise.statement, *(f"Source: {each}" for each in promise.sources)]
     said += [f"Disputed: {promise.disputed}"] if promise.disputed else []
     title = known.title if known else promise.statement
@@ -81,7 +85,8 @@ def _rule(promise: Promise, requirements: Requirements) -> dict[str, Any]:
         "name": re.sub(r"[^A-Za-z0-9]", "", title.title()) or promise.id,
         "shortDescription": {"text": title},
         "fullDescription": {"text": promise.statement},
-        "help": {"text": "\n".join(said)},
+        "help": {"text": "\n".join(said), "markdown": "\n".join([*said[:1], *_links(sources)])},
+        **({"helpUri": pages[0]} if pages else {}),
         "defaultConfiguration": {"level": _LEVELS.get(promise.level, "warning")},
         "properties": {
             "tags": [promise.level or "unknown", *([known.capability] if known else [])],
@@ -89,6 +94,13 @@ def _rule(promise: Promise, requirements: Requirements) -> dict[str, Any]:
             "problem.severity": _SEVERITIES.get(promise.level, "warning"),
         },
     }
+
+
+def _links(sources: Iterable[Cited]) -> Iterable[str]:
+    """Yield a line of Markdown for each source: its public page, and its own words."""
+    for each in sources:
+        said = f'"{each.words}"' if each.words else "; ".join(each.facts)
+        yield f"- [{each.title}]({each.url}) {said}" if each.url else f"- {each.title} {said}"
 
 
 #: The words of code scanning on GitHub.
