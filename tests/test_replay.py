@@ -113,7 +113,10 @@ def test_no_state_is_named_that_no_answer_has_given(
 ) -> None:
     url = "http://127.0.0.1:2024/threads"
     thread = "9c2b6a1e-53f1-4d56-8c7e-61c1b0a9d7aa"
-    making = exchange(operation="create", url=url, response_body=json.dumps({"thread_id": thread}))
+    making = exchange(
+        operation="create", url=url, request_body=json.dumps({"thread_id": thread}),
+        response_body=json.dumps({"thread_id": thread}),
+    )  # fmt: skip
     looking = exchange(
         operation="history", method="GET", url=f"{url}/{thread}/history",
         response_body=json.dumps([{"checkpoint_id": THEIRS}]),
@@ -123,8 +126,8 @@ def test_no_state_is_named_that_no_answer_has_given(
         request_body=json.dumps({"before": {"checkpoint_id": THEIRS}}),
     )  # fmt: skip
     found, report = one_failure(making, looking, before)
-    again = replay(found, report, settings_for(reference, visible_within_s=0.0))
-    assert again.steps[-1].refused
+    again = replay(found, report, settings_for(reference, disposable=True, visible_within_s=0.0))
+    assert [each.refused for each in again.steps] == [False, False, True]
     assert "no answer has given the id" in again.steps[-1].now[1]
 
 
