@@ -33,6 +33,7 @@ NOT_RUN = {
     r"--restart-command ": "tests/test_restarts.py restarts by a command",
     r"--worker-command ": "it needs another machine",
     r"compare old|reports/ours": "it needs reports of servers that are not started here",
+    r"board reports/": "it reads the published reports; .ci/run data makes the board of them",
     r"doctor .*--graph mine": "the reference has no graph of that name; see tests/test_doctor.py",
 }
 #: A run in the documentation judges all; here it judges these, which are kept, and quickly.
