@@ -274,3 +274,11 @@ def test_pictures_of_the_overview(
     for scheme in SCHEMES:
         page = pages.open(site / "index.html", width=1280, height=600, scheme=scheme)
         picture(f"board-{scheme}", page.screenshot())
+    for name, file, width in (
+        ("board-360", "index.html", 360),
+        ("board-768", "index.html", 768),
+        ("board-server", "servers/langgraph-api.html", 1280),
+        ("board-requirement", "requirements/COPY-08.html", 1280),
+    ):
+        page = pages.open(site / file, width=width, height=740)
+        picture(name, page.screenshot())
