@@ -490,3 +490,5 @@ def test_a_run_writes_what_was_asked_for(tmp_path: Path) -> None:
     assert "1 of 1 MUST kept, partial" in (tmp_path / "badge.svg").read_text("utf-8")
     assert "Error: latest is a folder: name a file for ctrf" in ended.stderr
     assert "Exported as sarif: a.sarif" in ended.stdout
+    # What the next commands make again does not overwrite it.
+    assert "--export" not in ended.stdout
