@@ -45,7 +45,7 @@ from conformance.waiting import wait_until
 
 #: The runs that are cancelled as soon as they have made a state, by graph.
 _CANCELLED_AS_THEY_WRITE: dict[str, list[dict[str, Any]]] = {
-    "agent": [{}] * 12,
+    "agent": [{}] * 30,
     "slow": [{"seconds": seconds} for seconds in (0.1, 0.2, 0.4, 0.8)],
 }
 #: Seconds between two reads of a state that is watched closely.

@@ -33,6 +33,8 @@ _TWO_MODES = _SEVERAL_MODES[:2]
 _TEXT = "go on \u00e9 \u2026 \U0001d11e \U0001f600"
 #: The most streams that are read to find one whose events share ids.
 _STREAMS = 24
+#: The most streams of values that are resumed to find one that goes on.
+_STREAMS_OF_VALUES = 5
 
 
 @requires("STREAM-01")
@@ -195,10 +197,15 @@ def _after_an_event(given: ThreadsApi, given_runs: Runs, runs: Runs) -> tuple[li
 
 
 def _require_resuming_after_an_event(given: ThreadsApi, given_runs: Runs) -> None:
-    """Raise `Blocked` if a stream of values is not resumed after one of its events either."""
-    rest, expected = _after_an_event(given, given_runs, given_runs)
-    if not same_json(rest, expected):
-        raise Blocked("a stream of values is not resumed after an event either", by="STREAM-12")
+    """Raise `Blocked` if a stream of values is never resumed after one of its events either.
+
+    Several are tried: where events share an id if they are of one moment, one may fail by chance.
+    """
+    for _ in range(_STREAMS_OF_VALUES):
+        rest, expected = _after_an_event(given, given_runs, given_runs)
+        if same_json(rest, expected):
+            return
+    raise Blocked("a stream of values is not resumed after an event either", by="STREAM-12")
 
 
 @alone
