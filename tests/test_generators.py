@@ -56,7 +56,8 @@ RIGHT: dict[str, dict[str, Any]] = {
 # ---- what is sent -------------------------------------------------------------------
 
 
-#: Draws numbers, and tells whether the one that stands in its user's code is among them.
+#: Draws numbers, and tells whether any that stands in its user's code is among them: of several,
+#: since each is drawn by chance.
 DRAWING = """
 import sys
 from contextlib import nullcontext
@@ -65,13 +66,13 @@ from conformance.checks.generators.for_all import for_all
 from conformance.checks.generators.hypothesis_setup import set_up_hypothesis
 from conformance.deployment.settings import Settings
 
-OF_THE_USER = 918_273_645
+OF_THE_USER = {918_273_645, 918_273_655, 918_273_665, 918_273_675, 918_273_685, 918_273_695}
 run = Settings(url="", run_id="", started_at="", run_dir="", effort="thorough")
 numbers = st.lists(st.integers(-2**40, 2**40), min_size=50, max_size=50)
 drawn = []
 with set_up_hypothesis() if "ours" in sys.argv else nullcontext():
     for_all(numbers, drawn.extend, run)
-print(OF_THE_USER in drawn)
+print(not OF_THE_USER.isdisjoint(drawn))
 """
 
 

@@ -74,6 +74,8 @@ def test_a_command_that_starts_no_worker_is_told(words: str, said: str) -> None:
 
 @pytest.mark.slow
 def test_a_worker_of_another_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So that the worker has the same code, wherever the tests have it from.
+    monkeypatch.setenv("PYTHONPATH", environment_of()["PYTHONPATH"])
     words = f"{sys.executable} -P"
     check_worker(worker_specification(words), words)
     monkeypatch.setattr("conformance.runner.elsewhere.__version__", "0.0.0")
