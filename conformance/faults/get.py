@@ -82,6 +82,6 @@ fault(
     "get-always-says-idle",
     breaks=(
         "GET-04 INTERRUPT-09 STATUS-01 STATUS-02 STATUS-03 STATUS-08 STATUS-15 "
-        "CONDITION-03 CONDITION-06"
+        "CONDITION-03 CONDITION-06 CONDITION-16"
     ),
 )(change_shown("get", to=lambda thread: {**thread, "status": "idle"}))

@@ -132,7 +132,7 @@ def steps_begin_anew(broken: FaultyDeployment) -> None:
 
 @fault(
     "steps-of-runs-start-anew",
-    breaks="HISTORY-09 HISTORY-FILTER-02 SEQ-07 CONDITION-04 CONDITION-05",
+    breaks="HISTORY-09 HISTORY-FILTER-02 SEQ-07 CONDITION-04 CONDITION-05 CONDITION-16",
 )
 def steps_of_runs_start_anew(broken: FaultyDeployment) -> None:
     change_shown(

@@ -48,12 +48,12 @@ def _interrupts(change: Callable[[Json], Json]) -> Apply:
 
 fault(
     "interrupts-of-threads-are-never-shown",
-    breaks="INTERRUPT-01 INTERRUPT-04 NESTED-01 CONDITION-03",
+    breaks="INTERRUPT-01 INTERRUPT-04 NESTED-01 CONDITION-03 CONDITION-16",
 )(_interrupts(lambda _: {}))
 
 fault(
     "interrupts-of-threads-have-no-value",
-    breaks="INTERRUPT-01 INTERRUPT-04 CONDITION-03",
+    breaks="INTERRUPT-01 INTERRUPT-04 CONDITION-03 CONDITION-16",
 )(
     _interrupts(
         lambda shown: {
@@ -65,7 +65,7 @@ fault(
 
 fault(
     "task-that-asked-shows-nothing",
-    breaks="INTERRUPT-02 INTERRUPT-03 NESTED-01 CONDITION-04",
+    breaks="INTERRUPT-02 INTERRUPT-03 NESTED-01 CONDITION-04 CONDITION-16",
 )(
     change_answer(
         "state",
@@ -77,7 +77,7 @@ fault(
 )
 
 
-fault("state-shows-each-interrupt-twice", breaks="INTERRUPT-03 CONDITION-04")(
+fault("state-shows-each-interrupt-twice", breaks="INTERRUPT-03 CONDITION-04 CONDITION-16")(
     change_answer("state", to=lambda _, state: {**state, "interrupts": state["interrupts"] * 2})
 )
 
@@ -93,7 +93,7 @@ def _resumed_before(broken: FaultyDeployment, thread_id: str) -> bool:
     )
 
 
-@fault("second-question-of-a-thread-is-not-shown", breaks="INTERRUPT-01 INTERRUPT-04")
+@fault("second-question-of-a-thread-is-not-shown", breaks="INTERRUPT-01 INTERRUPT-04 CONDITION-16")
 def second_question_is_not_shown(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
     def hide(request: WireRequest, thread: Json) -> Json:
@@ -101,7 +101,7 @@ def second_question_is_not_shown(broken: FaultyDeployment) -> None:
         return {**thread, "interrupts": {}} if again else thread
 
 
-@fault("second-question-of-a-task-is-not-shown", breaks="INTERRUPT-02")
+@fault("second-question-of-a-task-is-not-shown", breaks="INTERRUPT-02 CONDITION-16")
 def second_question_of_a_task_is_not_shown(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
     def hide(request: WireRequest, state: Json) -> Json:
@@ -110,7 +110,7 @@ def second_question_of_a_task_is_not_shown(broken: FaultyDeployment) -> None:
         return {**state, "tasks": [{**task, "interrupts": []} for task in state["tasks"]]}
 
 
-@fault("second-question-is-shown-as-the-first", breaks="INTERRUPT-04")
+@fault("second-question-is-shown-as-the-first", breaks="INTERRUPT-04 CONDITION-16")
 def second_question_is_shown_as_the_first(broken: FaultyDeployment) -> None:
     first: dict[str, Json] = {}
 
@@ -201,7 +201,10 @@ def answer_by_id_reaches_nobody(broken: FaultyDeployment) -> None:
         return None if answer and answer.by_interrupt is not None else answer
 
 
-@fault("answered-interrupt-stays-on-the-thread", breaks=["INTERRUPT-06", "INTERRUPT-04"])
+@fault(
+    "answered-interrupt-stays-on-the-thread",
+    breaks=["INTERRUPT-06", "INTERRUPT-04", "CONDITION-16"],
+)
 def answered_interrupt_stays(broken: FaultyDeployment) -> None:
     stale: dict[str, Json] = {}
 
@@ -216,7 +219,7 @@ def answered_interrupt_stays(broken: FaultyDeployment) -> None:
         return {**thread, "interrupts": stale.get(request.thread_id, thread["interrupts"])}
 
 
-@fault("answered-node-is-still-next", breaks=["INTERRUPT-06", "THREAD-STREAM-28"])
+@fault("answered-node-is-still-next", breaks=["INTERRUPT-06", "THREAD-STREAM-28", "CONDITION-16"])
 def answered_node_is_still_next(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
     def show_answered_node(request: WireRequest, state: Json) -> Json:
@@ -358,7 +361,10 @@ def copy_of_an_interrupted_thread_is_idle(broken: FaultyDeployment) -> None:
             answer.body = {**answer.body, "status": "idle"}
 
 
-@fault("copy-shows-no-interrupts-of-its-own", breaks="INTERRUPT-10 CONDITION-03 CONDITION-15")
+@fault(
+    "copy-shows-no-interrupts-of-its-own",
+    breaks="INTERRUPT-10 CONDITION-03 CONDITION-15 CONDITION-16",
+)
 def copy_shows_no_interrupts(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
     def hide_interrupts(request: WireRequest, thread: Json) -> Json:

@@ -42,7 +42,10 @@ _NESTED_ANSWER = where(resuming, of_graph("nested"))
 # States
 
 
-@fault("interrupt-of-a-subgraph-stays-inside", breaks="NESTED-01 CONDITION-02 CONDITION-03")
+@fault(
+    "interrupt-of-a-subgraph-stays-inside",
+    breaks="NESTED-01 CONDITION-02 CONDITION-03 CONDITION-16",
+)
 def interrupt_of_a_subgraph_stays_inside(broken: FaultyDeployment) -> None:
     @broken.wire.answers("get")
     def hide_interrupts(request: WireRequest, thread: Json) -> Json:
@@ -84,7 +87,7 @@ fault("included-subgraph-is-at-its-start", breaks=["NESTED-02", "NESTED-04", "NE
 )
 
 
-@fault("subgraphs-are-always-included", breaks="NESTED-03 CONDITION-04")
+@fault("subgraphs-are-always-included", breaks="NESTED-03 CONDITION-04 CONDITION-16")
 def subgraphs_are_always_included(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
     def include(request: WireRequest, state: Json) -> Json:
@@ -235,7 +238,10 @@ def subgraph_at_a_checkpoint_is_at_its_start(broken: FaultyDeployment) -> None:
         return {**state, "tasks": tasks}
 
 
-@fault("state-shows-the-question-of-its-subgraph-twice", breaks="INTERRUPT-03 CONDITION-04")
+@fault(
+    "state-shows-the-question-of-its-subgraph-twice",
+    breaks="INTERRUPT-03 CONDITION-04 CONDITION-16",
+)
 def state_shows_the_question_twice(broken: FaultyDeployment) -> None:
     @broken.wire.answers("state")
     def show_twice(_request: WireRequest, state: Json) -> Json:
