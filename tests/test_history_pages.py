@@ -146,3 +146,62 @@ def test_a_history_without_an_end_blocks(monkeypatch: pytest.MonkeyPatch) -> Non
     pages, asked, _ = reading(endless, made=20)
     with pytest.raises(Blocked, match="does not end: 41 states"):
         ids(pages)
+
+
+def test_a_page_keeps_its_text_only_if_nothing_of_it_was_left_out() -> None:
+    def overlapping(before: str | None, limit: int) -> Any:
+        # The second page begins with the last state of the first.
+        return right(before if before != "6" else "7", limit)
+
+    pages, _, _ = reading(overlapping)
+    first, second, *_ = pages.pages()
+    assert first.text is not None
+    assert '"checkpoint_id":"9"' in first.text.replace(" ", "")
+    assert second.text is None
+    pages, _, _ = reading(right)
+    first, second, third = pages.pages()
+    assert second.text is not None
+    assert '"5"' in second.text
+    # Without the first page; an empty list of two characters is the last that is read.
+    assert third.text is not None
+    assert pages.characters == len(second.text) + len(third.text) + 2
+
+
+@pytest.mark.parametrize(
+    ("oldest", "whole"),
+    [
+        ({"parent_checkpoint": None}, True),
+        ({"parent_checkpoint": {"checkpoint_id": "5"}}, False),
+        # Where no parents are shown, nothing says that the first state was read.
+        ({}, False),
+    ],
+)
+def test_where_before_is_refused_a_page_that_ends_with_the_first_state_is_whole(
+    oldest: dict[str, Any], whole: bool
+) -> None:
+    def refusing(before: str | None, limit: int) -> Any:
+        return [*STATES[: limit - 1], {**STATES[limit - 1], **oldest}] if before is None else {}
+
+    pages, _, _ = reading(refusing)
+    if whole:
+        assert ids(pages) == [["9", "8", "7", "6"]]
+        return
+    with pytest.raises(Blocked, match="cannot be read whole"):
+        ids(pages)
+
+
+def test_an_answer_that_is_no_list_is_a_refusal() -> None:
+    pages, _, _ = reading(lambda before, limit: STATES[:limit] if before is None else {"a": 1})
+    with pytest.raises(Blocked, match="answers 422"):
+        ids(pages)
+
+
+def test_a_history_without_an_end_is_read_while_as_many_states_were_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(history_pages, "MOST_PAGES", 1)
+    pages, _, _ = reading(right, made=5)
+    assert len(ids(pages)) == 3
+    pages, _, _ = reading(right)
+    with pytest.raises(Blocked, match="does not end"):
+        ids(pages)
