@@ -296,6 +296,16 @@ class TestLaunchers:
         ended = self.check(made)
         assert ended.exit_code == 0, ended.output
 
+    def test_a_launcher_that_is_shipped_already_is_no_other_one(self, tmp_path: Path) -> None:
+        # As where the package was installed from the checkout that holds it.
+        same = tmp_path / "aegra.toml"
+        shutil.copy(LAUNCHERS / "aegra.toml", same)
+        ended = self.check(same)
+        assert "choose another" not in ended.output
+        same.write_text(same.read_text("utf-8") + "# other\n", encoding="utf-8")
+        ended = self.check(same)
+        assert "the name aegra is that of aegra.toml: choose another" in ended.output
+
     def test_a_file_that_is_neither(self, tmp_path: Path) -> None:
         (tmp_path / "x.json").write_text("[]", encoding="utf-8")
         ended = self.check(tmp_path / "x.json")
