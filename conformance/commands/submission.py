@@ -111,7 +111,11 @@ def _launcher_problems(launcher: Launcher, others: Mapping[str, Launcher]) -> li
         found.append('known is missing: name a version to begin with, such as known = ["1.0.0"]')
     same = others.get(launcher.name)
     # Where the package was installed from the checkout that holds it, it is shipped already.
-    if same and same.file.read_bytes() != launcher.file.read_bytes():
+    is_it = same and (same.file.name, same.file.read_bytes()) == (
+        launcher.file.name,
+        launcher.file.read_bytes(),
+    )
+    if same and not is_it:
         found.append(f"the name {launcher.name} is that of {same.file.name}: choose another")
     if launcher.file.stem != launcher.name:
         found.append(f"the file is to be named {launcher.name}{_LAUNCHER}, after the server")
