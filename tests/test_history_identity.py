@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from conformance.checks import history_identity
 from conformance.checks.comparable_members import masked_state
 from conformance.checks.expect import assert_identical_history
-from conformance.checks.history_identity import aligned, compare_histories, is_same_text
+from conformance.checks.history_identity import (
+    HistoryComparison,
+    aligned,
+    compare_histories,
+    is_same_text,
+)
 from conformance.checks.outcomes import PromiseBroken
 from conformance.checks.views import Page
 from conformance.contract.api_constants import LONGEST_PAGE
@@ -247,3 +252,24 @@ def test_of_long_histories_of_unequal_length_the_first_other_checkpoint_is_told(
     assert (broken.diff, broken.kinds) == ((told,), ("length",))
     assert broken.expected == f"a history of {states} states, as the source's"
     assert broken.actual == f"{len(copied)} states"
+
+
+def test_where_long_histories_part_is_counted_over_their_pages() -> None:
+    found = HistoryComparison()
+    found.copied = found.expected = LONGEST_PAGE
+    right = Page({"checkpoint_id": str(number)} for number in range(3))
+    other = Page({"checkpoint_id": str(number if number < 2 else "x")} for number in range(3))
+    found.add(right, right, "a", "b")
+    assert found.id_differences() == ()
+    found.add(other, right, "a", "b")
+    assert found.parting is not None
+    assert found.parting.path == (LONGEST_PAGE + 3 + 2,)
+    assert len(found.id_differences()) == 1
+
+
+def test_no_more_checkpoint_ids_than_those_of_a_page_are_kept() -> None:
+    found = HistoryComparison()
+    page = Page({"checkpoint_id": str(number)} for number in range(LONGEST_PAGE - 1))
+    for _ in range(2):
+        found.add(page, page, "a", "b")
+    assert [len(each) for each in found._ids] == [LONGEST_PAGE, LONGEST_PAGE]

@@ -44,6 +44,8 @@ def reading(
         query = dict(request.url.params)
         asked.append(query.get("before"))
         page = server(query.get("before"), int(query["limit"]))
+        if isinstance(page, httpx.Response):
+            return page
         return httpx.Response(200 if isinstance(page, list) else 422, json=page)
 
     http = DirectClient(
@@ -193,6 +195,13 @@ def test_where_before_is_refused_a_page_that_ends_with_the_first_state_is_whole(
 def test_an_answer_that_is_no_list_is_a_refusal() -> None:
     pages, _, _ = reading(lambda before, limit: STATES[:limit] if before is None else {"a": 1})
     with pytest.raises(Blocked, match="answers 422"):
+        ids(pages)
+    pages, _, _ = reading(
+        lambda before, limit: (
+            STATES[:limit] if before is None else httpx.Response(200, json={"a": 1})
+        )
+    )
+    with pytest.raises(Blocked, match="answers 200"):
         ids(pages)
 
 

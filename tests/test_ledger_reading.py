@@ -214,3 +214,26 @@ def test_a_folder_that_cannot_be_made_is_told_with_the_way_out(tmp_path: Path) -
     with pytest.raises(SettingsError, match="XDG_STATE_HOME") as refused:
         make_folder(tmp_path / "file" / "run")
     assert str(tmp_path / "file") in str(refused.value)
+
+
+@pytest.mark.parametrize("again", ["planned", "created"])
+def test_what_was_gone_and_is_named_again_is_not_gone(tmp_path: Path, again: str) -> None:
+    state = write(
+        tmp_path / "a-run",
+        event("planned", thread_id=OWN),
+        event("removed", thread_id=OWN),
+        event(again, thread_id=OWN),
+    )
+    assert state.gone == frozenset()
+    state = write(
+        tmp_path / "b-run", event("planned", thread_id=OWN), event("absent", thread_id=OWN)
+    )
+    assert state.gone == {OWN}
+
+
+def test_what_is_taken_is_of_the_run(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "a-run", "main", URL) as ledger:
+        ledger.follow()
+        ledger.record_planned(OWN)
+        taken = ledger.take()
+    assert (taken.run_id, taken.generated) == ("a-run", (OWN,))

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pytest
@@ -33,6 +34,11 @@ def judge(
         checks, requirements, checks_of(checks) if expected is None else expected
     )
     return with_accepted(results, checks, accepting(baselined))
+
+
+def test_a_requirement_counts_the_requests_of_its_checks() -> None:
+    checks = [dataclasses.replace(check(f"test_{n}", MUST.id), requests=n) for n in (2, 3)]
+    assert [each.requests for each in judge(checks, (MUST, OTHER_MUST))] == [5, 0]
 
 
 def blocked(
