@@ -12,8 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
+from httpcore._backends.sync import SyncStream
 
 from conformance import json_text
 from conformance.deployment.client import UndigestedAnswerError
@@ -50,6 +52,53 @@ def asked(
     transport = HttpTransport(max_body=max_body)
     with httpx.Client(transport=transport, timeout=timeout) as http:
         return http.get(f"http://{at}/info", extensions={CUT: cut} if cut else None)
+
+
+# ---- how a request is sent ----------------------------------------------------------
+
+
+def posted(at: str, body: bytes) -> httpx.Response:
+    with httpx.Client(transport=HttpTransport(max_body=MIB), timeout=20.0) as http:
+        return http.post(f"http://{at}/threads", content=body)
+
+
+@pytest.mark.parametrize(("length", "pieces"), [(0, 1), (100, 1), (15_000, 1), (40_000, 3)])
+def test_head_and_short_body_are_sent_at_once(
+    length: int, pieces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+    write = SyncStream.write
+
+    def noting(stream: SyncStream, buffer: bytes, timeout: float | None = None) -> None:
+        sent.append(buffer)
+        write(stream, buffer, timeout)
+
+    def answer(connection: socket.socket, _over: threading.Event) -> None:
+        received = head_of(connection)
+        while len(received.partition(b"\r\n\r\n")[2]) < length:
+            received += connection.recv(65536)
+        connection.sendall(response(b"{}"))
+
+    monkeypatch.setattr(SyncStream, "write", noting)
+    with raw_server(answer) as at:
+        assert posted(at, b"x" * length).status_code == 200
+    assert len(sent) == pieces
+    assert b"".join(sent).endswith(b"\r\n\r\n" + b"x" * length)
+
+
+def test_an_answer_to_a_request_that_could_not_be_sent_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def closed(_stream: SyncStream, _buffer: bytes, timeout: float | None = None) -> None:
+        raise httpcore.WriteError("closed by the other side")
+
+    def answer(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(response(b"{}", status="413 Content Too Large"))
+        over.wait(10)
+
+    monkeypatch.setattr(SyncStream, "write", closed)
+    with raw_server(answer) as at:
+        assert posted(at, b"{}").status_code == 413
 
 
 # ---- one deadline for the whole answer ----------------------------------------------

@@ -71,6 +71,7 @@ def test_a_file_of_servers_is_read(tmp_path: Path) -> None:
         ("cores = 0\n[[server]]\nserver = 'a==1'", "cores must be at least 1"),
         ("[[server]]\nserver = 'a==1'\nport = 1", r"server\[0\].port is not known here"),
         ("[[server]]\nserver = 'a==1'\noptions = ['--url=x']", "has --url=x, which the keys"),
+        ("profile = 'all'\n[[server]]\nserver = 'a==1'", "profile must be one of documented, "),
         ("[[server]", "is not TOML"),
     ],
 )

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -16,6 +17,18 @@ from conformance.reference.app import create_app
 from conformance.reference.process import ReferenceNotStartedError, ReferenceProcess
 from conformance.reference.server import HOST
 from tests.model_examples import new_store
+
+
+@pytest.mark.slow
+def test_it_ends_if_what_is_done_meanwhile_fails() -> None:
+    before = set(psutil.Process().children())
+
+    def fail() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), ReferenceProcess(meanwhile=fail):
+        raise AssertionError
+    assert set(psutil.Process().children()) == before
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conformance.contract.verdicts import RunVerdict
+from conformance.defects import SuiteDefectError
 from conformance.deployment.ownership.ledger import Ledger, ledgers_dir
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
@@ -126,6 +127,35 @@ def test_a_name_from_elsewhere_is_no_path(tmp_path: Path, monkeypatch: pytest.Mo
     settings = new_settings("http://127.0.0.1:1", tmp_path / "run")
     take_over(settings, {"exchanges": {"../../of/another": "{}"}}, "gw0")
     assert [each.name for each in Path(settings.run_dir).iterdir()] == ["another-of-gw0.jsonl"]
+
+
+@pytest.mark.slow
+def test_a_worker_that_always_dies_is_not_replaced_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python imports this module when it starts, in the worker alone.
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "sitecustomize.py").write_text(
+        "import os, pathlib, threading\n"
+        f"with pathlib.Path({str(tmp_path / 'started')!r}).open('a') as file: file.write('.')\n"
+        "threading.Timer(0.5, os._exit, [9]).start()\n"
+    )
+    starting = tmp_path / "starting.py"
+    starting.write_text(
+        "import os, sys\n"
+        f"os.environ['PYTHONPATH'] = {str(tmp_path / 'there')!r} + os.pathsep + "
+        "os.environ['PYTHONPATH']\n"
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", environment_of()["PYTHONPATH"])
+    specification = worker_specification(f"{sys.executable} {starting}")
+    with served(new_store()) as url:
+        settings = new_settings(url, tmp_path / "run", capabilities=("create",))
+        Path(settings.run_dir).mkdir(exist_ok=True)
+        with pytest.raises(SuiteDefectError, match="WorkerDied"):
+            run_suite(settings, ServerInfo("reference", "1"), elsewhere=[specification])
+        assert threads_of(url) == {}
+    assert 2 <= len((tmp_path / "started").read_text()) <= 6
 
 
 # ---- over a socket -----------------------------------------------------------------------

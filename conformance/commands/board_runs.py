@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from conformance.commands.report_reading import UnusableError
-from conformance.contract.catalogue import PROFILES
 from conformance.deployment.delivery.interruption import signals_as_interrupt
 from conformance.many_servers.plan import PlanError, PlannedRun, read_plan
 from conformance.many_servers.runs import EndedRun, SideBySide
@@ -37,8 +36,6 @@ def run_servers(file: Path, directory: Path) -> tuple[list[Path], bool]:
         plan = read_plan(file)
     except PlanError as unusable:
         raise UnusableError(str(unusable)) from unusable
-    if plan.profile not in PROFILES:
-        raise UnusableError(f"{file}: profile must be one of {', '.join(PROFILES)}")
     click.echo(
         f"{counted(len(plan.runs), 'server')}, profile {plan.profile}, on at most "
         f"{counted(plan.cores, 'core')}",
@@ -48,7 +45,11 @@ def run_servers(file: Path, directory: Path) -> tuple[list[Path], bool]:
         with signals_as_interrupt(), SideBySide(plan, directory) as side_by_side:
             ended = side_by_side.run_all(_tell_begun, _tell_ended)
     except KeyboardInterrupt:
-        click.echo("Interrupted: the runs have removed what they made; no board is made", err=True)
+        click.echo(
+            "Interrupted, and so were the runs under way: their output.txt says what they removed. "
+            "No board is made",
+            err=True,
+        )
         sys.exit(3)
     return [each.report for each in ended if each.report], all(each.report for each in ended)
 

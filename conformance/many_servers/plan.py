@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conformance.contract.catalogue import PROFILES
 from conformance.typed_data import DataError, UnreadableError, check_keys, read_toml, typed
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -88,6 +89,8 @@ def _plan(data: dict[str, Any]) -> Plan:
     names = [each.name for each in runs]
     if twice := next((each for each in names if names.count(each) > 1), None):
         raise DataError("name", f"{twice!r} is given twice: each report needs a folder of its own")
+    if table.profile not in PROFILES:
+        raise DataError("profile", f"must be one of {', '.join(PROFILES)}")
     cores = table.cores if table.cores is not None else os.cpu_count() or 1
     if cores < 1:
         raise DataError("cores", "must be at least 1")

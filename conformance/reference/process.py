@@ -85,7 +85,11 @@ class ReferenceProcess:
             # Ctrl-C in the terminal goes to the parent alone, which then ends the child.
             start_new_session=True,
         )
-        self._meanwhile()
+        try:
+            self._meanwhile()
+        except BaseException:
+            self._stop()
+            raise
         line = _first_line(self._process.stdout, self.deadline_s)
         if not line.startswith(READY):
             said = self._stop()

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from conformance.contract.catalogue import LEVELS
 from conformance.contract.quotations import Cited, cited
-from conformance.contract.verdicts import RunVerdict, Verdict
+from conformance.contract.verdicts import RunVerdict, Verdict, worst
 from conformance.report.plain_text import counted, cut, listed, one_line, printable
 from conformance.report.record import CheckResult, Report, RequirementResult
 from conformance.report.run.failure_page import FailurePart, failure_parts
@@ -284,18 +284,10 @@ def _bar(name: str, results: Collection[RequirementResult]) -> Bar:
 def _worst(results: Collection[RequirementResult]) -> Verdict:
     """Return the verdict that a capability is told by; a MAY counts only where nothing else is."""
     counted_ = [each for each in results if each.level != LEVELS[-1]] or list(results)
-    order = (
-        Verdict.FAIL,
-        Verdict.ERROR,
-        Verdict.BLOCKED,
-        Verdict.NOT_RUN,
-        Verdict.UNSUPPORTED,
-        Verdict.PASS,
-    )
     found = {each.verdict for each in counted_ if not each.baselined} or {Verdict.PASS}
     if found == {Verdict.FAIL} and all(each.level == LEVELS[-1] for each in counted_):
         return Verdict.UNSUPPORTED
-    return min(found, key=order.index)
+    return worst(found)
 
 
 def _entries(
