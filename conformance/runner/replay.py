@@ -304,18 +304,20 @@ class _Sender:
 def _completed(cut: str) -> str:
     """Return JSON that was cut, up to its last whole member, with what is open closed."""
     closing = {"{": "}", "[": "]"}
+    marks = [each for each in _STRUCTURE.finditer(_CUT.sub("", cut)) if each[0][0] != '"']
+    last = next((each for each in reversed(marks) if each[0] not in closing), None)
+    if last is None:
+        return ""
+    end = last.start() if last[0] == "," else last.end()
     open_brackets: list[str] = []
-    whole = ""
-    for found in _STRUCTURE.finditer(_CUT.sub("", cut)):
-        mark = found[0]
-        if mark in closing:
-            open_brackets.append(closing[mark])
-        elif mark in closing.values() and open_brackets:
+    for mark in marks:
+        if mark.end() > end:
+            break
+        if mark[0] in closing:
+            open_brackets.append(closing[mark[0]])
+        elif mark[0] != "," and open_brackets:
             open_brackets.pop()
-        if mark == "," or mark in closing.values():
-            end = found.start() if mark == "," else found.end()
-            whole = cut[:end] + "".join(reversed(open_brackets))
-    return whole
+    return cut[:end] + "".join(reversed(open_brackets))
 
 
 def _ids_at_equal_places(one: Any, other: Any) -> Iterator[tuple[str, str]]:
