@@ -7,8 +7,10 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -47,26 +49,32 @@ def processes_of(pid: int) -> list[psutil.Process]:
     ]
 
 
-def run_process(folder: Path, url: str, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        arguments_of(
-            *("run", "--url", url, "--load", "4", "--load-pause", "0.05"),
-            *("--report-dir", "reports/latest", *more),
-        ),
-        cwd=folder,
-        env=environment_of(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@contextmanager
+def ended_at_last(arguments: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Start a process whose output is read, and kill it at the end if it still runs."""
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def running(folder: Path, url: str, *more: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Start a run under load; one of the whole profile lasts for seconds after its checks began."""
+    arguments = arguments_of("run", "--url", url, "--load", "4", "--load-pause", "0.05", *more)
+    return ended_at_last(arguments, cwd=folder, env=environment_of())
 
 
 def under_load(process: subprocess.Popen[str], url: str) -> list[psutil.Process]:
-    """Wait until checks run and users have threads; return the processes of the load."""
+    """Wait until checks run and threads are there; return the processes of the load."""
     assert process.stdout is not None
     assert next(line for line in process.stdout if re.match(r"\d+ checks, profile", line))
+    # The load was started before the checks.
+    processes = processes_of(process.pid)
     assert wait_until(lambda: threads_of(url), bool, within_s=DEADLINE_S, pause_s=0.05)
-    return processes_of(process.pid)
+    return processes
 
 
 def made_by(ledger: Path) -> int:
@@ -140,34 +148,17 @@ def test_a_run_under_load_keeps_its_verdict_and_leaves_nothing(tmp_path: Path) -
 def test_users_send_the_credentials_and_nobody_sees_them(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("the-key-of-the-users\n", encoding="utf-8")
-    server = subprocess.Popen(
-        arguments_of("serve", "--port", "0", "--api-key", "the-key-of-the-users"),
-        env=environment_of(),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    serving = arguments_of("serve", "--port", "0", "--api-key", "the-key-of-the-users")
+    with ended_at_last(serving, env=environment_of()) as server:
         assert server.stdout is not None
         url = server.stdout.readline().split()[-1]
-        process = subprocess.Popen(
-            arguments_of(
-                *("run", "--url", url, "--api-key-file", str(key), "--load", "2"),
-                *("--load-pause", "0.05", "--capability", "get"),
-            ),
-            cwd=tmp_path,
-            env=environment_of(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        seen = wait_until(
-            lambda: processes_of(process.pid), bool, within_s=DEADLINE_S, pause_s=0.05
-        )
-        shown = json.dumps([[*each.cmdline(), *each.environ().values()] for each in seen])
-        said, _ = process.communicate()
-    finally:
-        server.kill()
-        server.communicate()
+        with running(tmp_path, url, "--api-key-file", str(key), "--capability", "get") as process:
+            seen = wait_until(
+                lambda: processes_of(process.pid), bool, within_s=DEADLINE_S, pause_s=0.05
+            )
+            shown = json.dumps([[*each.cmdline(), *each.environ().values()] for each in seen])
+            said, _ = process.communicate()
+    assert seen
     assert process.returncode == 0, said
     assert "the-key-of-the-users" not in shown + said
     load = load_report(tmp_path / "reports" / "selection").load
@@ -177,10 +168,10 @@ def test_users_send_the_credentials_and_nobody_sees_them(tmp_path: Path) -> None
 
 
 def test_ctrl_c_ends_the_load_and_removes_its_threads(deployment: str, tmp_path: Path) -> None:
-    process = run_process(tmp_path, deployment)
-    processes = under_load(process, deployment)
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate()
+    with running(tmp_path, deployment) as process:
+        processes = under_load(process, deployment)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate()
     assert process.returncode == 3
     assert "Traceback" not in said
     assert processes
@@ -191,10 +182,9 @@ def test_ctrl_c_ends_the_load_and_removes_its_threads(deployment: str, tmp_path:
 def test_a_killed_run_ends_the_load_and_sweep_finds_its_threads(
     deployment: str, tmp_path: Path
 ) -> None:
-    process = run_process(tmp_path, deployment, "--load-processes", "2")
-    processes = under_load(process, deployment)
-    process.kill()
-    process.communicate()
+    with running(tmp_path, deployment, "--load-processes", "2") as process:
+        processes = under_load(process, deployment)
+        process.kill()
     assert len(processes) == 3
     assert have_ended(processes)
     assert threads_of(deployment)
@@ -203,10 +193,10 @@ def test_a_killed_run_ends_the_load_and_sweep_finds_its_threads(
 
 
 def test_a_load_that_is_killed_gives_no_verdict_of_its_own(deployment: str, tmp_path: Path) -> None:
-    process = run_process(tmp_path, deployment, "--capability", "get", "--capability", "copy")
-    (load,) = under_load(process, deployment)
-    os.kill(load.pid, signal.SIGKILL)
-    said, _ = process.communicate()
+    with running(tmp_path, deployment) as process:
+        (load,) = under_load(process, deployment)
+        os.kill(load.pid, signal.SIGKILL)
+        said, _ = process.communicate()
     assert process.returncode == 3
     assert "Error: the load broke off" in said
     report = load_report(tmp_path / "reports" / "latest")
