@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -34,6 +35,8 @@ def main() -> None:
     options.add_argument("--url", help="the deployment; without it, the embedded reference")
     options.add_argument("--profile", default="extended")
     chosen = options.parse_args()
+    # An installed package is compiled: no start may compile it again, whatever the shell says.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         url = chosen.url or stack.enter_context(ReferenceProcess()).url

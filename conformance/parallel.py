@@ -67,7 +67,7 @@ class ConcurrencyLimit:
         finally:
             with self._changed:
                 self._under_way -= 1
-                self._changed.notify_all()
+                self._wake()
 
     def adjust(self, *, well: bool, took_s: float = 0.0) -> None:
         """Adjust the limit after a call, which took so many seconds."""
@@ -81,7 +81,11 @@ class ConcurrencyLimit:
             elif not self._heeds_after:
                 # As many are under way, and slow for the same reason.
                 self._heeds_after, self._allowed = self._allowed, max(1, self._allowed // 2)
-            self._changed.notify_all()
+            self._wake()
+
+    def _wake(self) -> None:
+        """Wake as many waiting calls as may begin: each that wakes in vain costs the others time."""
+        self._changed.notify(max(0, self._allowed - self._under_way))
 
 
 def gathered(call: Callable[[_T], _R], items: Iterable[_T], at_once: int) -> list[_R]:

@@ -166,6 +166,9 @@ def answering(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body go out together; else each answer waits 40 ms for an acknowledgement.
+        wbufsize = -1
+        disable_nagle_algorithm = True
 
         def answer(self) -> None:
             if drop_after_5xx and failed.get(self.connection):

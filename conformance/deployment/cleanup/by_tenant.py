@@ -20,11 +20,12 @@ def remove_for_each_tenant(
     The other tenant's threads are those that its own search for the run's tag finds. The
     ids of the ledger are deleted with the user's credentials, since most are the user's.
     """
+    disposable = settings.disposable
     if not settings.other_headers:
-        return remove_all(connection.client, ledger, keep)
+        return remove_all(connection.client, ledger, keep, disposable=disposable)
     tagged = LedgerState(ledger.run_id, ledger.url, opened_at=ledger.opened_at)
     others = remove_all(connection.client_with(other_credentials(settings)), tagged, keep)
-    own = remove_all(connection.client, ledger, keep)
+    own = remove_all(connection.client, ledger, keep, disposable=disposable)
     return Removal(
         existed=own.existed | others.existed,
         left=_without_duplicates((*own.left, *others.left)),

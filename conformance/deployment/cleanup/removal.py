@@ -1,7 +1,9 @@
 """Removal of what a run created, and of nothing else.
 
 Only what is proved to be the run's is deleted, and it counts as deleted only once a GET
-answers 404 or 410. After any other answer a thread counts as left.
+answers 404 or 410. After any other answer a thread counts as left. On a disposable deployment
+many threads are deleted by one request first; elsewhere one that takes it for all threads would
+delete those of others.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpx
 
@@ -23,6 +26,8 @@ _PAGE = 100
 _MOST_PAGES = 1_000
 #: How many threads are removed at the same time, at most: a round trip may take long.
 _AT_ONCE = 32
+#: How many threads one request deletes, at most.
+_PRUNED_AT_ONCE = 100
 #: After so many requests in a row without a useful answer no more are sent.
 _UNANSWERED_IN_A_ROW = 3
 #: Statuses that come from a gateway or mean a refused key, and say nothing about a thread.
@@ -111,13 +116,20 @@ def try_to_delete(client: ThreadsClient, thread_id: str) -> tuple[str, tuple[int
     return f"{deletion}, GET then {shown.status}", (status, shown.status)
 
 
-def remove_all(client: ThreadsClient, ledger: LedgerState, keep: Collection[str] = ()) -> Removal:
+def remove_all(
+    client: ThreadsClient,
+    ledger: LedgerState,
+    keep: Collection[str] = (),
+    *,
+    disposable: bool = False,
+) -> Removal:
     """Delete every thread and cron that is proved to be the run's, except threads in `keep`.
 
     Errors of the connection do not stop the removal: a thread that could not be deleted counts
-    as left, and one that could not be read as possibly left.
+    as left, and one that could not be read as possibly left. On a `disposable` deployment many
+    threads are deleted by one request where it offers that.
     """
-    return _Remover(client, ledger, keep).removal()
+    return _Remover(client, ledger, keep, disposable).removal()
 
 
 @dataclass
@@ -127,6 +139,9 @@ class _Remover:
     client: ThreadsClient
     ledger: LedgerState
     keep: Collection[str]
+    disposable: bool = False
+    #: Threads that a request for many was to delete: a GET says which of them are gone.
+    pruned: set[str] = field(default_factory=set)
     existed: dict[str, str] = field(default_factory=dict)
     left: dict[str, Leftover] = field(default_factory=dict)
     possible: dict[str, Leftover] = field(default_factory=dict)
@@ -148,7 +163,10 @@ class _Remover:
         # Crons first: they could create threads, or history, during the removal.
         self._for_each(self._unschedule, self.ledger.crons)
         scheduled = {each for each in self.ledger.scheduled if not self._is_unscheduled(each)}
-        self._for_each(self._remove_generated, _without(self.ledger.generated, gone))
+        generated = _without(self.ledger.generated, gone)
+        if self.disposable:
+            self._prune([each for each in generated if self._is_deleted_unasked(each)])
+        self._for_each(self._remove_generated, generated)
         self._for_each(self._remove_named, _without(self.ledger.named, gone))
         tagged_are_known = self._remove_tagged()
         for thread_id in scheduled:
@@ -189,6 +207,24 @@ class _Remover:
 
     # Threads
 
+    def _is_deleted_unasked(self, thread_id: str) -> bool:
+        """Return whether the thread is deleted without a GET before: an answer said it exists."""
+        return (
+            is_uuid(thread_id)
+            and canonical(thread_id) in self.existed
+            and not self._is_kept(thread_id)
+        )
+
+    def _prune(self, thread_ids: list[str]) -> None:
+        """Delete many threads by one request, unless it is refused once: not everyone offers it."""
+        for first in range(0, len(thread_ids), _PRUNED_AT_ONCE):
+            some = thread_ids[first : first + _PRUNED_AT_ONCE]
+            body = {"thread_ids": some, "strategy": "delete"}
+            answer = self._answer_or_none(partial(self.client.prune, body))
+            if answer is None or not answer.ok:
+                return
+            self.pruned.update(map(canonical, some))
+
     def _remove_generated(self, thread_id: str) -> None:
         """Delete the thread, if any, under an id that the run generated."""
         if self._is_kept(thread_id):
@@ -199,7 +235,8 @@ class _Remover:
             self._delete(thread_id)
             return
         said_created = known in self.existed
-        shown = None if said_created else self._get(thread_id)
+        unasked = said_created and known not in self.pruned
+        shown = None if unasked else self._get(thread_id)
         if shown is not None and is_gone(shown, thread_id):
             return
         if said_created or (shown is not None and shown.ok):
