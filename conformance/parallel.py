@@ -84,7 +84,7 @@ class ConcurrencyLimit:
             self._wake()
 
     def _wake(self) -> None:
-        """Wake as many waiting calls as may begin: each that wakes in vain costs the others time."""
+        """Wake as many waiting calls as may begin: each more costs the others time."""
         self._changed.notify(max(0, self._allowed - self._under_way))
 
 

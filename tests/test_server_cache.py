@@ -6,15 +6,23 @@ import os
 import subprocess
 import sys
 import threading
+from datetime import date
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
+from conformance.deployment.launch import server_cache
 from conformance.deployment.launch.errors import LauncherError, NotStartedError
-from conformance.deployment.launch.installers import bin_of, commands, recipe
+from conformance.deployment.launch.installers import Recipe, bin_of, commands, recipe
 from conformance.deployment.launch.launcher import Launcher, read_launcher
-from conformance.deployment.launch.server_cache import cache_dir, cached, clear, environment
+from conformance.deployment.launch.server_cache import (
+    cache_dir,
+    cached,
+    clear,
+    environment,
+    environment_of,
+)
 from tests.launching import write_launcher, write_wheel
 
 ONE = Version("1.0")
@@ -104,6 +112,21 @@ def test_a_failed_install_tells_the_installers_last_lines(
         pass
     assert list((cache_dir() / "fake").iterdir()) == []
     assert cached() == []
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_failed_install_tells_the_day_that_bounds_it(
+    dated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = [sys.executable, "-c", "raise SystemExit('no matching version: ' + 2000 * '1.0, ')"]
+    monkeypatch.setattr(server_cache, "commands", lambda _wanted, _folder: [fails])
+    wanted = Recipe("python", ("fake==9",), before=date(2026, 8, 1) if dated else None)
+    with pytest.raises(NotStartedError) as told, environment_of("fake", "9", wanted, print):
+        pass
+    message = str(told.value)
+    assert ("only releases before 2026-08-01 were allowed" in message) is dated
+    assert "no matching version" in message
+    assert max(map(len, message.splitlines())) < 500
 
 
 def test_what_was_never_finished_is_made_anew(with_uv: None, launcher: Launcher) -> None:

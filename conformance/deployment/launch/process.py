@@ -14,11 +14,13 @@ from pathlib import Path
 from types import TracebackType
 
 from conformance.deployment.launch import supervisor
-from conformance.safe_text import harmless
+from conformance.safe_text import excerpt, harmless
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 #: URLs of package indexes often contain user and password.
 _USER_INFO = re.compile(r"://[^\s/@?#]+@")
+#: Characters of one line that are told.
+_LINE = 400
 #: Seconds that the supervisor may take after the grace period of its command.
 _SUPERVISOR_S = 20.0
 
@@ -133,9 +135,12 @@ class ProcessTree:
             return ""
 
     def last_lines(self, count: int = 15) -> str:
-        """Return the last lines of the output, indented, without empty lines and passwords."""
+        """Return the last lines of the output, indented, without empty lines and passwords.
+
+        Each is cut: pip lists all releases of a package in one line.
+        """
         output = harmless(_USER_INFO.sub("://", self.output_text()))
-        lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+        lines = [excerpt(line.rstrip(), _LINE) for line in output.splitlines() if line.strip()]
         return os.linesep.join(f"  {line}" for line in lines[-count:])
 
 

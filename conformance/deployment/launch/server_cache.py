@@ -133,7 +133,7 @@ def _create(folder: Path, name: str, version: str, wanted: Recipe) -> None:
     folder.mkdir(parents=True)
     try:
         for command in commands(wanted, folder):
-            _install(command, folder, f"{name} {version}")
+            _install(command, folder, f"{name} {version}", wanted)
         described = {"name": name, "version": version, "recipe": json.loads(wanted.text())}
         unfinished = folder / f"{_FINISHED}.part"
         unfinished.write_text(json.dumps(described), encoding="utf-8")
@@ -143,7 +143,7 @@ def _create(folder: Path, name: str, version: str, wanted: Recipe) -> None:
         raise
 
 
-def _install(command: list[str], folder: Path, what: str) -> None:
+def _install(command: list[str], folder: Path, what: str, wanted: Recipe) -> None:
     with ProcessTree(
         command, cwd=folder, env=clean_environment(), output=folder / _INSTALL_LOG
     ) as tree:
@@ -151,8 +151,19 @@ def _install(command: list[str], folder: Path, what: str) -> None:
             raise NotStartedError(
                 f"{what} could not be installed: correct the cause in the last lines of "
                 f"{Path(command[0]).name}:\n"
-                f"{tree.last_lines()}"
+                f"{tree.last_lines()}{_dated(wanted)}"
             )
+
+
+def _dated(wanted: Recipe) -> str:
+    """Return what to do where only releases before a day were allowed, and one is younger."""
+    if wanted.before is None or wanted.locked is not None:
+        return ""
+    return (
+        f"\nBy the ranges of its launcher only releases before {wanted.before} were allowed: if "
+        "this version is younger, take one that `threads-conformance servers` lists, or add a "
+        "range for it to a launcher of your own"
+    )
 
 
 def _size(folder: Path) -> int:
