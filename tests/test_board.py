@@ -251,7 +251,8 @@ def test_the_command_writes_the_same_files_again(tmp_path: Path) -> None:
     assert written["a"] == written["b"]
     labels = ["aegra-0.6.0", "langgraph-api-0.9.0", "langgraph-api-0.10.0"]
     assert set(written["a"]) == {
-        *("board.md", "index.html", "style.css", "board.js", "requirements/index.html"),
+        *("board.md", "files.txt", "index.html", "style.css", "board.js"),
+        "requirements/index.html",
         *(f"evidence/{each}.md" for each in labels),
         *(f"versions/{each}.html" for each in labels),
         *(f"servers/{each}.html" for each in ("aegra", "langgraph-api")),
@@ -259,6 +260,25 @@ def test_the_command_writes_the_same_files_again(tmp_path: Path) -> None:
         *(f"requirements/{each.id}.html" for each in SOME),
     }
     assert not any(str(tmp_path).encode() in text for text in written["a"].values())
+
+
+def test_pages_of_what_is_no_longer_on_the_board_are_removed(tmp_path: Path) -> None:
+    out, outside = tmp_path / "out", tmp_path / "outside.html"
+    board(tmp_path, of("0.9.0"), of("0.10.0"))
+    gone = out / "versions" / "langgraph-api-0.9.0.html"
+    assert gone.exists()
+    mine = out / "versions" / "my-own.html"
+    for each in (mine, outside):
+        each.write_text("kept")
+    # A list that somebody has changed names no file outside of the folder, and none of the top.
+    with (out / "files.txt").open("a") as names:
+        names.write("../outside.html\nversions/../../outside.html\n/outside.html\nindex.html\n")
+    board(tmp_path, of("0.10.0"))
+    assert not gone.exists()
+    assert (out / "versions" / "langgraph-api-0.10.0.html").exists()
+    assert (out / "index.html").exists()
+    assert mine.exists()
+    assert outside.exists()
 
 
 def test_a_board_of_what_is_no_report_is_refused(tmp_path: Path) -> None:

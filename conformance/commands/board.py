@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -22,6 +24,10 @@ from conformance.report.run.write import write_text
 
 #: Exit status where a server could not be run.
 _NOT_RUN = 3
+#: The file that lists the other files of a board, so that the next one can remove them.
+_LIST = "files.txt"
+#: Names that a list may hold: nothing outside of the folder is removed, whatever it says.
+_OWN_NAME = re.compile(r"(?:servers|versions|requirements|badges|evidence)/[\w.+-]+")
 
 
 @click.command("board")
@@ -111,10 +117,12 @@ def board_command(
             compared = [each.column.report for each in site.everything if each.column]
             added = add_to_history(kept, compared)
             click.echo(f"Added to {kept}: {counted(len(added), 'version')}")
-        files = 0
+        before, written = _listed(output_dir), []
         for name, text in _files(site):
             write_text(output_dir / name, text, option="--output-dir")
-            files += 1
+            written.append(name)
+        write_text(output_dir / _LIST, "\n".join(sorted(written)) + "\n", option="--output-dir")
+        _remove(output_dir, before - set(written))
     except ReportError as unusable:
         raise UnusableError(str(unusable)) from unusable
     for each in site.apart:
@@ -123,9 +131,28 @@ def board_command(
         f"{counted(len(site.rows), 'requirement')} against "
         f"{counted(len(site.everything), 'version')} of {counted(len(site.servers), 'server')}"
     )
-    click.echo(f"Written to {output_dir}: index.html, board.md and {files - 2} other files")
+    click.echo(f"Written to {output_dir}: index.html, board.md and {len(written) - 2} other files")
     if not whole:
         sys.exit(_NOT_RUN)
+
+
+def _listed(folder: Path) -> frozenset[str]:
+    """Return the files that the folder's list says a board has written there before."""
+    try:
+        names = (folder / _LIST).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(each for each in names if _OWN_NAME.fullmatch(each))
+
+
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    """Remove pages of what is on the board no longer: a link from outside would show old verdicts.
+
+    What cannot be removed stays.
+    """
+    for name in names:
+        with suppress(OSError):
+            (folder / name).unlink()
 
 
 def _files(site: Site) -> Iterator[tuple[str, str]]:
