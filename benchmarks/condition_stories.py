@@ -24,7 +24,7 @@ from conformance.reference.wire import WireAnswer, WireRequest
 from conformance.selftest.asgi import InProcess
 from conformance.selftest.impact import Impact, ImpactRecorder, SentRequest
 from conformance.selftest.processes import Results, Tasks
-from conformance.selftest.worker import Learnt, Worker, deployment, run_worker
+from conformance.selftest.worker import Worker, deployment, run_worker
 
 #: The status under which a command that is refused by 200 is counted.
 REFUSED_COMMAND = 400
@@ -119,10 +119,7 @@ class _Watching(Worker):
         """Yield none: requests and judgements are only watched."""
         return ()
 
-    def _learn(self, items: Sequence[pytest.Item]) -> Learnt:
-        return Learnt()
-
-    def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> list[Story]:
+    def row(self, name: str, items: Sequence[pytest.Item]) -> list[Story]:
         """Return the story of each check that names a condition."""
         right, self.host.app = deployment(None, with_tenants=False)
         watcher = ImpactRecorder(right, ())

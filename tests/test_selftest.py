@@ -30,6 +30,7 @@ from conformance.reference.app import create_app
 from conformance.reference.wire import WireRequest
 from conformance.selftest import fault_matrix
 from conformance.selftest.asgi import InProcess, InProcessTransport
+from conformance.selftest.fault_matrix import batched
 from conformance.selftest.fault_report import as_line, as_markdown, as_summary, write
 from conformance.selftest.fault_row import Matrix, Outcome, Row, is_killed
 from conformance.selftest.impact import Impact, ImpactRecorder, SentRequest
@@ -136,6 +137,23 @@ def test_a_narrow_fault_is_tried_by_the_checks_of_what_it_breaks(
     assert "COPY-03" in rows["forgets"].fell
     assert rows["forgets"].checks < rows_of(monkeypatch, forgets)["forgets"].checks / 3
     assert rows["harmless"].outcome is Outcome.SURVIVED
+
+
+def test_faults_that_the_same_checks_try_go_to_one_process() -> None:
+    known = all_faults()
+    names = list(known)
+    wide = frozenset(names[::100])
+    narrow = frozenset(names) - wide
+    batches = list(batched(names, narrow, 2))
+    assert sorted(name for batch in batches for name in batch) == sorted(names)
+    # Those that take longest first, and few processes learn what all checks touch.
+    assert [set(batch) <= wide for batch in batches] == sorted(
+        (set(batch) <= wide for batch in batches), reverse=True
+    )
+    assert len([batch for batch in batches if set(batch) <= wide]) <= 2
+    alike = [name for batch in batches for name in batch if name in narrow]
+    assert [known[name].breaks for name in alike] == sorted(known[name].breaks for name in alike)
+    assert len(batches[-1]) == 1
 
 
 def test_which_faults_are_narrow_is_decided_by_the_seed() -> None:

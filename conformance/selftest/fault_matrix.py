@@ -1,13 +1,14 @@
 """The kill matrix: every fault is tried against the checks, in parallel processes.
 
-Each process collects the suite once, runs it without a fault to learn what every check touches,
-and then takes faults from a queue until it is empty.
+Each process collects the suite once, and takes faults from a queue until it is empty. A check is
+first run without a fault, to learn what it touches: faults that are tried by the same checks go to
+the same process.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -37,7 +38,6 @@ from conformance.selftest.fault_row import Row
 from conformance.selftest.processes import Results, SelftestError, Tasks, in_processes
 from conformance.selftest.worker import (
     TIMEOUT_S,
-    Learnt,
     Worker,
     deployment,
     needs_scale,
@@ -51,6 +51,9 @@ VISIBLE_WITHIN_S = 0.05
 SCALE = 160
 #: One of the documents' clients is enough to show that their requirements can fail.
 CLIENTS_TRIED = ("curl", "python-sdk")
+#: Faults that one process tries in a row: to learn what all checks touch takes as long as trying
+#: two or three faults by all of them.
+_LEAST_BATCH, _LARGEST_BATCH = 8, 24
 
 
 def run_matrix(
@@ -73,7 +76,26 @@ def run_matrix(
         workers,
         lambda row: row.name,
         on_row,
+        batches=batched(faults, narrow, workers),
     )
+
+
+def batched(
+    faults: Sequence[str], narrow: Collection[str], workers: int
+) -> Iterator[Sequence[str]]:
+    """Yield the faults in batches, each for one process, so that few processes learn one check.
+
+    Those that all checks try come first, since they take longest; the `narrow` ones stand by what
+    they break. Batches become smaller, so that all processes end at about the same time.
+    """
+    known = all_faults()
+    wide = [each for each in faults if each not in narrow]
+    alike = sorted((each for each in faults if each in narrow), key=lambda each: known[each].breaks)
+    for some, least in ((wide, _LEAST_BATCH), (alike, 1)):
+        while some:
+            size = max(least, min(_LARGEST_BATCH, len(some) // (2 * workers)))
+            yield some[:size]
+            some = some[size:]
 
 
 def _concerns(fault: Fault, capability: str) -> bool:
@@ -154,9 +176,7 @@ class _FaultWorker(Worker):
     def alterations(self) -> Iterable[Altered]:
         return (faulty_deployment(each)[0] for each in self.known.values())
 
-    def _results_of(
-        self, concerned: Sequence[pytest.Item], learnt: Learnt
-    ) -> Iterator[CheckResult]:
+    def _results_of(self, concerned: Sequence[pytest.Item]) -> Iterator[CheckResult]:
         """Yield the results of checks; with `until_found`, of none after the first that fails."""
         if not self.until_found:
             yield from map(self.result, concerned)
@@ -164,39 +184,45 @@ class _FaultWorker(Worker):
         for item in sorted(concerned, key=lambda each: expected_s(check_id(each))):
             result = self.result(item)
             yield result
-            if result.verdict is Verdict.FAIL and set(result.requirements) - learnt.failing:
+            if result.verdict is Verdict.FAIL and set(result.requirements) - self.learnt.failing:
                 return
 
-    def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> Row:
+    def row(self, name: str, items: Sequence[pytest.Item]) -> Row:
         chosen = self.known[name]
         try:
-            return self._row(chosen, items, learnt)
+            return self._row(chosen, items)
         except Exception as crash:  # such as in a rule's condition; other faults are still tried
             return Row(chosen.name, chosen.breaks, fell=(), crashes=(repr(crash),))
 
-    def _row(self, chosen: Fault, items: Sequence[pytest.Item], learnt: Learnt) -> Row:
+    def _may_concern(self, chosen: Fault, item: pytest.Item) -> bool:
+        """Return whether a fault is tried by a check if it affects what the check touches."""
+        # Checks by a documents' client are run only for faults that break requirements of clients.
+        clients = self.settings.clients if _concerns(chosen, CLIENTS_CAPABILITY) else (HTTP,)
+        return (
+            needs_tenants(item) is _concerns(chosen, ACCESS_CAPABILITY)
+            and client_of(item) in clients
+            and (_concerns(chosen, RESTART_CAPABILITY) or not restarts(item))
+            and (_concerns(chosen, SCALE_CAPABILITY) or not needs_scale(item))
+            and (
+                chosen.name not in self.narrow
+                or not set(requirements_of(item)).isdisjoint(chosen.breaks)
+            )
+        )
+
+    def _row(self, chosen: Fault, items: Sequence[pytest.Item]) -> Row:
+        asked = [each for each in items if self._may_concern(chosen, each)]
+        self.learn(asked)
         started = time.perf_counter()
-        with_tenants = _concerns(chosen, ACCESS_CAPABILITY)
-        broken, self.host.app = deployment(chosen, with_tenants=with_tenants)
+        broken, self.host.app = deployment(
+            chosen, with_tenants=_concerns(chosen, ACCESS_CAPABILITY)
+        )
         self.process = broken.app
-        restarting = _concerns(chosen, RESTART_CAPABILITY)
         scaling = _concerns(chosen, SCALE_CAPABILITY)
         if scaling:
             self.connect(replace(self.settings, scale=SCALE))
-        # Checks by a documents' client are run only for faults that break requirements of clients.
-        clients = self.settings.clients if _concerns(chosen, CLIENTS_CAPABILITY) else (HTTP,)
-        concerned = [
-            each
-            for each in items
-            if needs_tenants(each) is with_tenants
-            and client_of(each) in clients
-            and (restarting or not restarts(each))
-            and (scaling or not needs_scale(each))
-            and (chosen.name not in self.narrow or set(requirements_of(each)) & set(chosen.breaks))
-            and learnt.touched[each].affected_by(broken)
-        ]
+        concerned = [each for each in asked if self.learnt.touched[each].affected_by(broken)]
         self.server_errors.clear()
-        results = list(self._results_of(concerned, learnt))
+        results = list(self._results_of(concerned))
         results += results_of_errors(self.server_errors, results, load_catalogue())
         self.host.abandon()
         if scaling:
@@ -206,7 +232,7 @@ class _FaultWorker(Worker):
             found = {
                 one for each in results if each.verdict is verdict for one in each.requirements
             }
-            return tuple(sorted(found - learnt.failing))
+            return tuple(sorted(found - self.learnt.failing))
 
         return Row(
             fault=chosen.name,

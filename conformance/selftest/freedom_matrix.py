@@ -72,8 +72,10 @@ class _FreedomWorker(Worker):
     def alterations(self) -> Iterable[Altered]:
         return (_altered((each,))[0][0] for each in all_freedoms().values())
 
-    def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> FreedomRow:
+    def row(self, name: str, items: Sequence[pytest.Item]) -> FreedomRow:
         chosen = tuple(all_freedoms()[each] for each in name.split(BETWEEN))
+        self.learn(items)
+        learnt = self.learnt
         started = time.perf_counter()
         settings = self.settings
         for each in chosen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.queues import Queue, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -42,17 +42,20 @@ def in_processes(
     workers: int,
     name_of: Callable[[_Row], str],
     on_row: Callable[[_Row], None],
+    *,
+    batches: Iterable[Sequence[str]] | None = None,
 ) -> list[_Row]:
     """Return a row for each name, in their order; call `on_row` as each is finished.
 
-    Each process calls `work(*arguments, tasks, results)`. SelftestError if a process breaks.
+    Each process calls `work(*arguments, tasks, results)`. The names of a batch, by default one, are
+    tried by one process, the first batches first. SelftestError if a process breaks.
     """
     context = multiprocessing.get_context("spawn")
     # A Queue, since a SimpleQueue limits what can be put before something is taken.
-    tasks: Queue[str | None] = context.Queue()
+    tasks: Queue[Sequence[str] | None] = context.Queue()
     results: SimpleQueue[_Row | str] = context.SimpleQueue()
-    for name in names:
-        tasks.put(name)
+    for batch in [[name] for name in names] if batches is None else batches:
+        tasks.put(batch)
     for _ in range(workers):
         tasks.put(None)
     processes = [
@@ -78,10 +81,25 @@ def in_processes(
     return [rows[name] for name in names]
 
 
+class _Batches:
+    """The tasks of one process, taken from a queue of batches."""
+
+    def __init__(self, queue: Queue[Sequence[str] | None]) -> None:
+        self._queue = queue
+        self._names: list[str] = []
+
+    def get(self) -> str | None:
+        """Return the next name of the batch at hand, else of the next batch; None at the end."""
+        if not self._names:
+            self._names = list(reversed(self._queue.get() or ()))
+        return self._names.pop() if self._names else None
+
+
 def _work(work: Callable[..., None], *arguments: Any) -> None:
     # A terminal sends Ctrl-C to this process as well: the parent decides what to do, and ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    work(*arguments)
+    *given, queue, results = arguments
+    work(*given, _Batches(queue), results)
 
 
 def _next(

@@ -1,6 +1,6 @@
 """A process of a matrix: it collects the suite and runs checks against altered deployments.
 
-It first runs the suite without any alteration, to learn what every check touches.
+What a check touches is learnt by running it without any alteration, before it is first needed.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from conformance.runner.settings import new_settings
 from conformance.runner.worker import Checks
 from conformance.selftest.asgi import InProcess, InProcessTransport
 from conformance.selftest.impact import Impact, ImpactRecorder
+from conformance.selftest.learnt_cache import LearntCache
 from conformance.selftest.processes import Results, Tasks, is_orphan
 
 TIMEOUT_S = 10.0
@@ -84,7 +85,14 @@ class Worker:
         self.process: RestartableApp | None = None
         #: Answers with status 500 in checks that passed; subclasses empty the list.
         self.server_errors: list[ServerError] = []
+        self.learnt = Learnt()
         self._tasks, self._results = tasks, results
+        #: The methods that some alteration of the matrix overrides.
+        self._decisions: frozenset[Callable[..., Any]] = frozenset()
+        #: What earlier matrices have learnt, and the checks that this process has learnt anew.
+        self._cache: LearntCache | None = None
+        self._kept: dict[str, Impact] = {}
+        self._new: list[pytest.Item] = []
         self._config: pytest.Config | None = None
         self._checks: Checks | None = None
         self._connections = ExitStack()
@@ -94,8 +102,8 @@ class Worker:
         """Yield every altered deployment of the matrix; the methods they override are watched."""
         raise NotImplementedError
 
-    def row(self, name: str, items: Sequence[pytest.Item], learnt: Learnt) -> object:
-        """Return the row of the task of that name."""
+    def row(self, name: str, items: Sequence[pytest.Item]) -> object:
+        """Return the row of the task of that name; `learn` the checks first that it may run."""
         raise NotImplementedError
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -145,32 +153,47 @@ class Worker:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Learn what the checks touch, then execute the tasks."""
+        """Execute the tasks."""
         session.config.add_cleanup(collect_rarely())
-        learnt = self._learn(session.items)
         for name in iter(self._tasks.get, None):
             if is_orphan():
                 break
-            self._results.put(self.row(name, session.items, learnt))
+            self._results.put(self.row(name, session.items))
+        if self._new and self._cache:
+            self._cache.store(
+                {
+                    each.nodeid: self.learnt.touched[each]
+                    for each in self._new
+                    if self.learnt.verdicts[each] is Verdict.PASS
+                }
+            )
         return True
 
-    def _learn(self, items: Sequence[pytest.Item]) -> Learnt:
-        decisions: set[Callable[..., Any]] = set()
-        for each in self.alterations():
-            decisions |= each.overridden
-        learnt = Learnt()
+    def learn(self, items: Sequence[pytest.Item]) -> None:
+        """Run the checks that were not yet run without any alteration, to learn what they touch."""
+        if self._cache is None:
+            self._decisions = frozenset().union(*(each.overridden for each in self.alterations()))
+            self._cache = LearntCache(self.settings, self._decisions)
+            self._kept = self._cache.load()
+        for each in items:
+            if each not in self.learnt.touched and (kept := self._kept.get(each.nodeid)):
+                self.learnt.touched[each], self.learnt.verdicts[each] = kept, Verdict.PASS
+        new = [each for each in items if each not in self.learnt.touched]
+        self._new += new
         for with_tenants in (False, True):
+            some = [each for each in new if needs_tenants(each) is with_tenants]
+            if not some:
+                continue
             right, self.host.app = deployment(None, with_tenants=with_tenants)
             self.process = right.app
-            watcher = ImpactRecorder(right, decisions)
-            for item in (each for each in items if needs_tenants(each) is with_tenants):
-                watcher.current = learnt.touched[item] = Impact()
+            watcher = ImpactRecorder(right, self._decisions)
+            for item in some:
+                watcher.current = self.learnt.touched[item] = Impact()
                 result = self.result(item)
-                learnt.verdicts[item] = result.verdict
+                self.learnt.verdicts[item] = result.verdict
                 if result.verdict is not Verdict.PASS:
-                    learnt.failing.update(result.requirements)
+                    self.learnt.failing.update(result.requirements)
             self.host.abandon()
-        return learnt
 
     def result(self, item: pytest.Item) -> CheckResult:
         """Return the result of a check against the current deployment."""
@@ -181,7 +204,7 @@ class Worker:
 
 
 class Learnt:
-    """The results of the checks without any alteration."""
+    """The results, without any alteration, of the checks that were run so."""
 
     def __init__(self) -> None:
         self.touched: dict[pytest.Item, Impact] = {}

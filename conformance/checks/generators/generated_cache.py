@@ -11,17 +11,14 @@ import base64
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import conformance
-from conformance.data import schemas_dir
+from conformance.code_digest import code_digest
 from conformance.user_dirs import cache_dir
 
 #: How many files are kept in the user's cache; the oldest are removed first.
@@ -77,16 +74,9 @@ def _key(name: tuple[object, ...]) -> str:
 @cache
 def _circumstances() -> str:
     """Return a digest of all that generated data depends on, besides its name."""
-    digest = hashlib.sha256()
-    package = Path(conformance.__file__).parent
     # These files define the strategies, filters and their arguments: data made by other code must
     # not be used.
-    code = (file for name in _MAKERS for file in (package / name).rglob("*.py"))
-    for file in sorted((*code, *schemas_dir().glob("*"))):
-        digest.update(file.read_bytes())
-    for each in (*map(version, ("hypothesis", "schemathesis")), *map(str, sys.version_info[:2])):
-        digest.update(each.encode())
-    return digest.hexdigest()
+    return code_digest(_MAKERS)
 
 
 def _encoded(value: Any) -> Any:

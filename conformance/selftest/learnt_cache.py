@@ -1,0 +1,121 @@
+"""What checks touch without any alteration, kept in the user's cache for later matrices.
+
+Only checks that passed are kept: another verdict may be one of a busy machine. The key depends on
+all code that decides what a check sends and what the reference does with it, and on the settings;
+definitions of faults and freedoms decide neither.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from conformance.code_digest import code_digest
+from conformance.deployment.settings import Settings
+from conformance.reference.wire import WireRequest
+from conformance.selftest.impact import Impact, SentRequest
+from conformance.user_dirs import cache_dir
+
+#: What decides what a check touches.
+_DECIDING = (
+    *("checks", "clients", "contract", "deployment", "model", "reference", "runner", "suite"),
+    *("faults/registry.py", "selftest/worker.py", "selftest/impact.py"),
+)
+#: How many files are kept; the oldest are removed first.
+_MOST_FILES = 12
+
+_Decision = Callable[..., Any]
+
+
+class LearntCache:
+    """The impacts of checks by their ids, under the key of these settings and `decisions`."""
+
+    def __init__(self, settings: Settings, decisions: Iterable[_Decision]) -> None:
+        self._decisions = {_name(each): each for each in decisions}
+        # What differs from run to run, or only selects checks, decides nothing.
+        same = replace(settings, run_id="", started_at="", run_dir="", requirements=())
+        key = code_digest(_DECIDING, same.to_json(), *sorted(self._decisions))
+        self._file = cache_dir("learnt") / f"{key[:32]}.json.gz"
+
+    def load(self) -> dict[str, Impact]:
+        """Return the impact of each check that is kept; none where the file cannot be read."""
+        return {check: self._impact(kept) for check, kept in self._read().items()}
+
+    def store(self, impacts: Mapping[str, Impact]) -> None:
+        """Add impacts; nothing happens where the cache cannot be written."""
+        with suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            # Several processes of one matrix learn different checks.
+            with FileLock(f"{self._file}.lock"):
+                kept = self._read() | {check: _plain(each) for check, each in impacts.items()}
+                partial = self._file.with_suffix(".partial")
+                partial.write_bytes(gzip.compress(json.dumps(kept).encode(), 1))
+                partial.replace(self._file)
+            _remove_oldest(self._file.parent)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            read = json.loads(gzip.decompress(self._file.read_bytes()))
+        except (OSError, EOFError, ValueError):
+            return {}
+        return read if isinstance(read, dict) else {}
+
+    def _impact(self, kept: Mapping[str, Any]) -> Impact:
+        return Impact(
+            decisions={self._decisions[each] for each in kept["decisions"]},
+            requests=[
+                SentRequest(
+                    WireRequest(
+                        method,
+                        path,
+                        query.encode("latin-1"),
+                        base64.b64decode(raw),
+                        [
+                            (name.encode("latin-1"), value.encode("latin-1"))
+                            for name, value in headers
+                        ],
+                    ),
+                    status,
+                )
+                for method, path, query, raw, headers, status in kept["requests"]
+            ],
+        )
+
+
+def _plain(impact: Impact) -> dict[str, Any]:
+    return {
+        "decisions": sorted(map(_name, impact.decisions)),
+        "requests": [
+            [
+                each.request.method,
+                each.request.path,
+                each.request.query_string.decode("latin-1"),
+                base64.b64encode(each.request.raw).decode(),
+                [
+                    [name.decode("latin-1"), value.decode("latin-1")]
+                    for name, value in each.request.headers
+                ],
+                each.status,
+            ]
+            for each in impact.requests
+        ],
+    }
+
+
+def _name(decision: _Decision) -> str:
+    return f"{decision.__module__}.{decision.__qualname__}"
+
+
+def _remove_oldest(directory: Path) -> None:
+    files = sorted(directory.glob("*.json.gz"), key=lambda file: file.stat().st_mtime)
+    for file in files[:-_MOST_FILES]:
+        file.unlink(missing_ok=True)
+        Path(f"{file}.lock").unlink(missing_ok=True)
