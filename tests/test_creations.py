@@ -26,7 +26,7 @@ class Run:
     """A run whose requests are recorded; `shown` is what GET answers of a thread, by its id."""
 
     def __init__(self, ledger: Ledger | None, directory: Path) -> None:
-        self.directory = directory
+        self.directory, self._ledger = directory, ledger
         self.ownership = Ownership(str(uuid4()), clock=ServerClock(datetime.now(UTC)))
         self.asked: list[str] = []
         self.shown: dict[str, GetAnswer] = {}
@@ -41,6 +41,11 @@ class Run:
         now = datetime.now(UTC).isoformat()
         body = {"thread_id": thread_id, "created_at": now, "metadata": self.ownership.tag}
         self.shown[thread_id] = GetAnswer(thread_id, 200, body)
+
+    def follow(self) -> None:
+        """Let the ledger keep what it records for `take_ended`."""
+        assert self._ledger is not None
+        self._ledger.follow()
 
     def begin(self, operation: str, body: Any = None, thread_id: str | None = None) -> Creation:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -149,6 +154,18 @@ def test_an_id_that_any_write_names_is_planned_once(run: Run) -> None:
     # A thread that was proved to be the run's is named, and was not drawn.
     run.begin("update_state", {}, NAMED)
     assert run.ledger().generated == (own,)
+
+
+def test_an_id_that_was_taken_as_ended_is_planned_once_more(run: Run) -> None:
+    run.follow()
+    own = run.ownership.absent_id()
+    run.begin("update_state", {}, own)
+    assert (taken := run.tracker.take_ended()) is not None
+    assert taken.generated == (own,)
+    for _ in range(3):
+        run.begin("update_state", {}, own)
+    text = (run.directory / "main.jsonl").read_text(encoding="utf-8")
+    assert text.count("planned") == 2
 
 
 # The clock

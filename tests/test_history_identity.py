@@ -102,6 +102,17 @@ def test_what_is_no_id_in_its_own_case_is_not_decided_by_the_text(
         assert not is_same_text(*pages, COPY, SOURCE)
 
 
+def test_a_copy_whose_checkpoints_name_its_source_is_equal() -> None:
+    """COPY-20 judges which thread they name. In upper case, so that texts do not decide it."""
+    copied, expected = (
+        {"values": own.upper(), "checkpoint": {"thread_id": SOURCE, "checkpoint_id": "1"}}
+        for own in (COPY, SOURCE)
+    )
+    found = HistoryComparison()
+    found.add(Page([copied]), Page([expected]), COPY, SOURCE)
+    assert (found.states.items, found.states.differing) == (1, 0)
+
+
 def test_what_is_written_with_escapes_is_not_decided_by_the_text() -> None:
     escaped = COPY.replace("-", r"\u002d")
     copied, expected = (Page([{"values": COPY}], f'[{{"values":"{escaped}"}}]') for _ in range(2))
