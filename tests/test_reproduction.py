@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -42,7 +43,7 @@ def run(commands: str) -> list[str]:
 def commands_of(numbered_commands: Story, settings: Settings) -> str:
     with connect(settings) as connection, connection.recorder.check("check") as exchanges:
         numbered_commands(connection.client)
-        return reproduction(exchanges)
+        return reproduction(exchanges, removes=False)
 
 
 ODD = "it's \"quoted\" $HOME `date` \\n ünï \n line\tand 'more'"
@@ -189,7 +190,7 @@ def test_the_url_is_a_variable_so_that_it_can_be_sent_elsewhere(
     settings = settings_for(reference, disposable=True)
     with connect(settings) as connection, connection.recorder.check("check") as exchanges:
         story(connection.client)
-        commands = reproduction(exchanges, f"{reference}/")
+        commands = reproduction(exchanges, f"{reference}/", removes=False)
     assert commands.startswith(f"URL='{reference}'\n")
     assert commands.count(reference) == 1
     with served(store_of(Threads)) as elsewhere:
@@ -197,13 +198,62 @@ def test_the_url_is_a_variable_so_that_it_can_be_sent_elsewhere(
         assert json.loads(answer)["thread_id"] in threads_of(elsewhere)
 
 
+@pytest.mark.parametrize("based", [True, False])
+def test_what_was_made_is_removed_at_the_end_so_that_it_can_be_sent_again(
+    based: bool, reference: str, settings_for: MakeSettings
+) -> None:
+    chosen: list[str] = []
+
+    def story(client: ThreadsClient) -> None:
+        own, gone = (client.ownership.new_id() for _ in range(2))
+        chosen.extend((own, gone))
+        for each in chosen:
+            client.create({"thread_id": each})
+        client.delete(gone)
+        unnamed = client.create({"metadata": {"a": "b"}}).body["thread_id"]
+        client.copy(unnamed)
+        client.copy(own)
+        client.count({})
+
+    settings = settings_for(reference, disposable=True)
+    with connect(settings) as connection, connection.recorder.check("check") as exchanges:
+        story(connection.client)
+        commands = reproduction(exchanges, f"{reference}/" if based else "")
+    before, removal, after = commands.partition("# to end with: removes what these commands made")
+    assert removal
+    assert after.count(" -X DELETE ") == 4
+    assert chosen[0] in after
+    assert chosen[1] not in after
+    # Without an answer the URL would be that of all threads.
+    assert after.count(":?}") == 3
+    with served(store_of(Threads)) as elsewhere:
+        for _ in range(2):
+            run(commands.replace(reference, elsewhere))
+            assert threads_of(elsewhere) == {}
+        run(before.replace(reference, elsewhere))
+        assert len(threads_of(elsewhere)) == 4
+
+
+def test_the_status_is_told_beside_the_answer(reference: str) -> None:
+    given = exchange(1, request_headers=(), url=f"{reference}/threads/{uuid4()}")
+    ended = subprocess.run(
+        ["bash", "-euc", reproduction([given])], capture_output=True, text=True, check=True
+    )
+    assert ended.stderr == " -> 404\n"
+    assert "detail" in json.loads(ended.stdout)
+
+
 def exchange(number: int, **changes: Any) -> Exchange:
-    members = {"request_body": None, "request_headers": (), **changes}
+    members = {
+        "url": f"http://127.0.0.1:1/threads/{number}",
+        "request_body": None,
+        "request_headers": (),
+        **changes,
+    }
     return Exchange(
         check="",
         operation="get",
         method="GET",
-        url=f"http://127.0.0.1:1/threads/{number}",
         started_at="",
         elapsed_ms=1.0,
         **members,
@@ -213,7 +263,9 @@ def exchange(number: int, **changes: Any) -> Exchange:
 def test_only_the_last_of_many_commands_are_shown() -> None:
     lines = reproduction([exchange(number) for number in range(MOST_COMMANDS + 3)]).splitlines()
     assert lines[0] == "# 3 earlier requests: see exchanges.har"
-    assert lines[1] == "curl -sS -X GET 'http://127.0.0.1:1/threads/3'"
+    assert lines[1] == (
+        r"curl -sS -w '%{stderr} -> %{http_code}\n' -X GET 'http://127.0.0.1:1/threads/3'"
+    )
     assert len(lines) == MOST_COMMANDS + 1
 
 
