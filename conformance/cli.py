@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,9 @@ _COMMANDS = {
     "sweep": "Remove what interrupted runs left on a deployment.",
     "verify": "Check what `plant` left, after an upgrade.",
 }
+
+#: How alike a misspelt name and the right one are, at least; 1 is equal.
+_CLOSE = 0.8
 
 
 @click.group(
@@ -72,6 +78,7 @@ def cli(context: click.Context) -> None:
         raise click.UsageError(str(unusable)) from unusable
     context.obj = {name: config.pop(name, {}) for name in ("graph", "graphs")}
     context.default_map = _defaults(config, str(context.invoked_subcommand))
+    _warn_of_unknown_variables(str(context.invoked_subcommand))
 
 
 def _show_version(context: click.Context) -> None:
@@ -82,6 +89,38 @@ def _show_version(context: click.Context) -> None:
     context.exit()
 
 
+def _warn_of_unknown_variables(command: str) -> None:
+    """Tell variables that are nearly a setting of the command, and none of any command."""
+    from conformance.deployment.settings import ENVIRONMENT
+
+    prefix = f"{ENVIRONMENT}_"
+    given = {
+        name.removeprefix(prefix).lower(): name for name in os.environ if name.startswith(prefix)
+    }
+    own = sorted(_known_settings(command, ()))
+    for setting in sorted(given.keys() - set(own)):
+        close = difflib.get_close_matches(setting, own, n=1, cutoff=_CLOSE)
+        if close and setting not in _known_settings(command, (setting,)):
+            meant = f"{prefix}{close[0].upper()}"
+            click.echo(
+                f"Warning: the variable {given[setting]} sets no option; did you mean {meant}?",
+                err=True,
+            )
+
+
+def _known_settings(command: str, wanted: Collection[str]) -> set[str]:
+    """Return the names of the settings of a command.
+
+    Other commands are imported, and theirs added, only if some of `wanted` are not among them.
+    """
+    known: set[str] = set()
+    for name in (command, *_COMMANDS.keys() - {command}):
+        known |= {each for one in cli.load(name).params for each in setting_names(one)}
+        if known.issuperset(wanted):
+            break
+    return known
+
+
 def _defaults(config: dict[str, Any], command: str) -> dict[str, Any]:
     """Return the defaults of a command from the configuration file.
 
@@ -90,13 +129,7 @@ def _defaults(config: dict[str, Any], command: str) -> dict[str, Any]:
     options = {name.replace("-", "_"): value for name, value in config.items()}
     if not options:
         return {}
-    known: set[str] = set()
-    # Other commands are imported only if the file has settings that this command does not have.
-    for name in (command, *_COMMANDS.keys() - {command}):
-        known |= {each for one in cli.load(name).params for each in setting_names(one)}
-        if options.keys() <= known:
-            break
-    if unknown := options.keys() - known:
+    if unknown := options.keys() - _known_settings(command, options.keys()):
         raise click.UsageError(
             f"unknown setting {', '.join(sorted(unknown))} in the configuration file: "
             "write a setting like its option, without the leading dashes"

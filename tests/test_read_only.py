@@ -291,6 +291,7 @@ def test_a_failure_tells_facts_and_how_to_see_it_again(tmp_path: Path) -> None:
         )
         assert check.failure.curl == (
             f"URL='{url}'\ncurl -sS -X GET \"$URL\"'/threads/'\"$THREAD\"''"
+            r" -w '%{stderr} -> %{http_code}\n'"
         )
         assert check.failure.exchanges[0]["curl"] == (
             f"curl -sS -X GET '{url}/threads/'\"$THREAD\"''"

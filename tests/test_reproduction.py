@@ -264,7 +264,7 @@ def test_only_the_last_of_many_commands_are_shown() -> None:
     lines = reproduction([exchange(number) for number in range(MOST_COMMANDS + 3)]).splitlines()
     assert lines[0] == "# 3 earlier requests: see exchanges.har"
     assert lines[1] == (
-        r"curl -sS -w '%{stderr} -> %{http_code}\n' -X GET 'http://127.0.0.1:1/threads/3'"
+        r"curl -sS -X GET 'http://127.0.0.1:1/threads/3' -w '%{stderr} -> %{http_code}\n'"
     )
     assert len(lines) == MOST_COMMANDS + 1
 

@@ -26,6 +26,7 @@ from conformance.commands.options import (
     trust_options,
 )
 from conformance.commands.server_options import open_target
+from conformance.commands.url_option import one_url, url_argument, url_option
 from conformance.contract.catalogue import PROFILES
 from conformance.deployment.connect import redactor_of
 from conformance.deployment.probe.identify import identify_deployment
@@ -43,11 +44,10 @@ _UNDECIDED = 3
 
 
 @click.command("doctor")
-@click.option(
-    "--url",
-    metavar="URL",
-    help="URL of the deployment to try; without --url or --server, the embedded reference is "
-    "started and tried.",
+@url_argument
+@url_option(
+    "The same as the argument URL: the deployment to try; without it or --server, the embedded "
+    "reference is started and tried."
 )
 @server_option
 @launcher_option
@@ -69,6 +69,7 @@ _UNDECIDED = 3
 def doctor_command(
     context: click.Context,
     /,
+    address: str | None,
     url: str | None,
     server: str | None,
     launcher_files: tuple[Path, ...],
@@ -85,6 +86,7 @@ def doctor_command(
     Exit status: 0 the settings fit, 2 wrong settings or wrong usage, 3 not reachable, or
     the deployment broke on the way.
     """
+    url = one_url(context, address, url)
     options["graph"], options["graphs"] = chosen_graphs(context, graph_id)
     redact = Redactor(headers)
     with ExitStack() as stack:

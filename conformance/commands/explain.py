@@ -24,6 +24,7 @@ from conformance.commands.options import (
     trust_options,
     visible_within_option,
 )
+from conformance.commands.url_option import url_option
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.json_text import parse_json
@@ -67,7 +68,7 @@ class ExplainError(click.ClickException):
     help="Send what the failure needs again, to --url or --server, else to the embedded reference, "
     "and compare the answers. Under ids of its own, which are removed.",
 )
-@click.option("--url", metavar="URL", help="With --replay: the deployment to send it to.")
+@url_option("With --replay: the deployment to send it to.")
 @server_option
 @launcher_option
 @credentials_options

@@ -6,6 +6,7 @@ commands take to run.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -36,6 +37,17 @@ class LazyGroup(PipeSafeGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of that name, and import it if needed; return None if unknown."""
         return self.load(cmd_name) if cmd_name in self._short_helps else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name; a misspelt one is told with what is close."""
+        name = str(args[0])
+        if name not in self._short_helps and not ctx.resilient_parsing:
+            close = difflib.get_close_matches(name, self._short_helps, n=1)
+            if close and not name.startswith("-"):
+                ctx.fail(f"No such command {name!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def load(self, name: str) -> click.Command:
         """Return the command of that name, and import it if needed; raise `KeyError` if unknown."""

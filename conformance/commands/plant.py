@@ -18,6 +18,7 @@ from conformance.commands.options import (
     trust_options,
     visible_within_option,
 )
+from conformance.commands.url_option import url_option
 from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
@@ -32,7 +33,7 @@ _NOT_PLANTED = 3
 
 @click.command("plant")
 @click.argument("plant", metavar="PLANT.json", type=click.Path(path_type=Path))
-@click.option("--url", required=True, metavar="URL", help="The deployment to plant on.")
+@url_option("The deployment to plant on.", required=True)
 @graph_option
 @credentials_options
 @click.option(

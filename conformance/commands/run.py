@@ -54,6 +54,7 @@ from conformance.commands.run_baseline import RunBaseline, baseline_options
 from conformance.commands.run_schema_comparison import compare_schemas
 from conformance.commands.scale_option import check_scale, scale_option
 from conformance.commands.server_options import open_target, print_progress
+from conformance.commands.url_option import one_url, url_argument, url_option
 from conformance.contract.catalogue import ALL_CLIENTS, EFFORTS, HTTP, PROFILES, load_catalogue
 from conformance.defects import DEFECT_FILE, SuiteDefectError
 from conformance.deployment.connect import redactor_of
@@ -124,8 +125,8 @@ def _shard_option(_context: click.Context, _option: click.Parameter, given: str)
 
 
 @click.command("run")
-@click.argument("address", metavar="[URL]", required=False)
-@click.option("--url", metavar="URL", help="The same as the argument URL.")
+@url_argument
+@url_option("The same as the argument URL.")
 @server_option
 @launcher_option
 @click.option(
@@ -290,7 +291,7 @@ def run_command(
     if options["timings"]:
         context.call_on_close(close_account)
         open_account()
-    url = _one_url(context, address, url)
+    url = one_url(context, address, url)
     check_read_only(url, context.params)
     check_restart_options(url, context.params)
     check_load_options(context.params)
@@ -410,16 +411,6 @@ def run_command(
         click.echo(f"Error: {harmless(redact(report.load.problem))}", err=True)
         status = status or _INCOMPLETE
     sys.exit(baselining.finish(judgement, status, err=as_json))
-
-
-def _one_url(context: click.Context, address: str | None, url: str | None) -> str | None:
-    """Return the URL of the argument or of the option; raise a usage error if they differ."""
-    typed = context.get_parameter_source("url") is ParameterSource.COMMANDLINE
-    if address is not None and url is not None and typed and address != url:
-        raise click.UsageError(
-            "two URLs are given, an argument and --url: give one, for they are the same option"
-        )
-    return address if address is not None else url
 
 
 def _interruption_message(url: str | None, read_only: bool) -> str:

@@ -15,6 +15,7 @@ import httpx
 
 from conformance.commands.access_check_options import other_tenant_options
 from conformance.commands.options import credentials_options, timeout_option, trust_options
+from conformance.commands.url_option import one_url, url_argument, url_option
 from conformance.deployment.cleanup.by_tenant import remove_for_each_tenant
 from conformance.deployment.cleanup.lost_threads import LostThread, find_lost, remove_lost
 from conformance.deployment.cleanup.removal import Removal
@@ -55,7 +56,8 @@ class _Age(click.ParamType[timedelta]):
 
 
 @click.command("sweep")
-@click.option("--url", required=True, metavar="URL", help="The deployment that was checked.")
+@url_argument
+@url_option("The same as the argument URL: the deployment that was checked.")
 @credentials_options
 @other_tenant_options
 @click.option(
@@ -76,8 +78,12 @@ class _Age(click.ParamType[timedelta]):
 @click.option("--yes", is_flag=True, help="With --lost: remove the threads that are listed.")
 @timeout_option
 @trust_options
+@click.pass_context
 def sweep_command(
-    url: str,
+    context: click.Context,
+    /,
+    address: str | None,
+    url: str | None,
     headers: tuple[tuple[str, str], ...],
     lost: bool,
     older_than: timedelta,
@@ -93,6 +99,9 @@ def sweep_command(
 
     Exit status: 0 nothing is left, 2 wrong usage, 3 something could not be removed.
     """
+    url = one_url(context, address, url)
+    if url is None:
+        raise click.UsageError("say which deployment: threads-conformance sweep URL")
     if yes and not lost:
         raise click.UsageError(
             "--yes is for --lost only: leave it out, since a sweep without --lost never asks"

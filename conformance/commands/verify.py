@@ -17,6 +17,7 @@ from conformance.commands.options import (
     trust_options,
     visible_within_option,
 )
+from conformance.commands.url_option import url_option
 from conformance.deployment.probe.preflight import UnreachableError
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import SettingsError
@@ -31,12 +32,7 @@ _UNREACHABLE = 3
 
 @click.command("verify")
 @click.argument("plant", metavar="PLANT.json", type=click.Path(path_type=Path))
-@click.option(
-    "--url",
-    required=True,
-    metavar="URL",
-    help="URL of the deployment that holds the planted threads.",
-)
+@url_option("URL of the deployment that holds the planted threads.", required=True)
 @credentials_options
 @click.option(
     "--sweep", is_flag=True, help="Then remove the threads of the plant, whatever was found."

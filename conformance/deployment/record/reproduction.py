@@ -17,7 +17,7 @@ MOST_COMMANDS = 12
 #: Longest command that can be pasted, in characters.
 LONGEST_COMMAND = 20_000
 #: Tells the status beside the answer, and leaves what a program reads of it alone.
-_TELLS_STATUS = shell_quote(r"%{stderr} -> %{http_code}\n")
+_TELLS_STATUS = ("-w", shell_quote(r"%{stderr} -> %{http_code}\n"))
 _REMOVAL = "# to end with: removes what these commands made, so that they can be sent again"
 #: The line for a restart, which no command here can repeat.
 _RESTARTED = "# here the deployment was restarted"
@@ -156,8 +156,9 @@ def _removals(exchanges: Sequence[Exchange], base: str, names: Mapping[str, str]
         shown = f"${{{names[own_id]}:?}}" if own_id in names else own_id
         url = f"{root}/threads/"
         begins = '"$URL/threads/' if base and _is_below(url, base) else f'"{url}'
-        parts = ["curl", "-sS", "-w", _TELLS_STATUS, "-X", "DELETE", f'{begins}{shown}"']
-        yield " ".join([*parts, *_headers(each, secrets, without="content-type")])
+        parts = ["curl", "-sS", "-X", "DELETE", f'{begins}{shown}"']
+        parts += _headers(each, secrets, without="content-type")
+        yield " ".join([*parts, *_TELLS_STATUS])
 
 
 def _made_by(exchange: Exchange) -> str:
@@ -190,11 +191,11 @@ def _command(
     placeholders: bool,
 ) -> str:
     """Return the command of one exchange, with variables for what is in `names`."""
-    parts = ["curl", "-sS", "-w", _TELLS_STATUS, "-X", exchange.method]
-    parts += [_quoted_url(exchange.url, base, names), *_headers(exchange, secrets)]
+    parts = ["curl", "-sS", "-X", exchange.method, _quoted_url(exchange.url, base, names)]
+    parts += _headers(exchange, secrets)
     if exchange.request_body is not None:
         parts += ["--data-raw", _joined(_pieces(exchange.request_body, names))]
-    command = " ".join(parts)
+    command = " ".join([*parts, *_TELLS_STATUS])
     if not placeholders:
         return command
     own = {"$URL", *(f"${each}" for each in secrets.values())}
