@@ -139,6 +139,25 @@ def test_nothing_more_is_sent_once_it_is_too_late(
     assert replay(found, report, settings_for(reference), lambda: False).steps == ()
 
 
+def test_a_request_that_is_quoted_in_part_is_sent_whole(
+    reference: str, settings_for: MakeSettings
+) -> None:
+    url = "http://127.0.0.1:2024/threads"
+    thread = "9c2b6a1e-53f1-4d56-8c7e-61c1b0a9d7aa"
+    body = {"thread_id": thread, "metadata": {"it's": "x" * 9_000}}
+    answer = json.dumps({"thread_id": thread})
+    making = exchange(
+        operation="create", url=url, request_body=json.dumps(body), response_body=answer
+    )
+    looking = exchange(operation="get", method="GET", url=f"{url}/{thread}", response_body=answer)
+    found, report = one_failure(making, looking)
+    assert found.failure is not None
+    assert "characters in all" in found.failure.exchanges[0]["request_body"]
+    again = replay(found, report, settings_for(reference, disposable=True, visible_within_s=0.0))
+    assert [each.now[0] for each in again.steps] == [200, 200], again.steps
+    assert "xxx" in again.steps[-1].now[1]
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -152,7 +171,7 @@ def test_what_a_report_does_not_hold_is_told(
     changes: dict[str, str], said: str, settings_for: MakeSettings
 ) -> None:
     found, report = one_failure(exchange(**changes))  # type: ignore[arg-type]  # a member by name
-    with pytest.raises(NotRepeatableError, match=said):
+    with pytest.raises(NotRepeatableError, match=f"{said}.*run --requirement COPY-03"):
         replay(found, report, settings_for("http://127.0.0.1:1"))
 
 

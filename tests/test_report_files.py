@@ -564,3 +564,42 @@ def assert_no_fence_is_open(text: str) -> None:
             # Outside of code only our own words may begin a heading.
             assert not line.startswith("# ") or "NON-CONFORMANT" in line
     assert not fence
+
+
+def page_of(*curls: str) -> str:
+    failed = [
+        check(f"test_{n}", "COPY-03", "fail", failure=failure(f"broken {n}", curl=curl))
+        for n, curl in enumerate(curls)
+    ]
+    # Each is a cause of its own.
+    told = [
+        dataclasses.replace(each, failure=dataclasses.replace(each.failure, fingerprint=f"f{n}"))
+        for n, each in enumerate(failed)
+        if each.failure
+    ]
+    return html_report(report_of(told), REQUIREMENTS)
+
+
+def test_commands_are_shown_whole_or_not_at_all() -> None:
+    """Half a command does nothing, or something else."""
+    long = f"curl '{'x' * 30_000}'"
+    page = page_of("curl 'short'", long)
+    assert page.count('id="curl-') == 1
+    assert "xxxx" not in page
+    assert "<code>threads-conformance explain COPY-03</code> prints them" in page
+    # Where there are many, those that take most room are left out.
+    page = page_of(*(f"curl '{n:03} {'y' * 1_000}'" for n in range(400)), "curl 'the short one'")
+    assert 200 < page.count('id="curl-') < 300
+    assert "the short one" in page
+    for block in re.findall(r'<pre[^>]*id="curl-\d+"[^>]*>(.*?)</pre>', page, re.DOTALL):
+        assert block.count("&#39;") + block.count("'") == 2, block
+
+
+def test_other_formats_name_what_prints_commands_that_are_long() -> None:
+    long = f"curl '{'x' * 30_000}'"
+    text = junit_report(
+        report_of([check("test_0", "COPY-03", "fail", failure=failure("broken", curl=long))]),
+        REQUIREMENTS,
+    )
+    assert "xxxx" not in text
+    assert "threads-conformance explain" in text

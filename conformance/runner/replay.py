@@ -138,7 +138,7 @@ def _story(check: CheckResult, report: Report) -> list[Exchange]:
     if not recorded:
         raise NotRepeatableError("the report holds no requests of this check")
     story = needed_exchanges(recorded)
-    again = "run the check again, with `threads-conformance run --requirement ID`"
+    again = f"run the check again, with `threads-conformance run --requirement {_named(check)}`"
     if report.run.read_only or any(_PLACEHOLDER.search(asked_text(each)) for each in story):
         raise NotRepeatableError(f"the report leaves out what could be other people's: {again}")
     if check.capability == _OF_ACCESS:
@@ -153,6 +153,10 @@ def _story(check: CheckResult, report: Report) -> list[Exchange]:
         if not each.url.startswith(f"{_base(report)}/"):
             raise NotRepeatableError(f"a request went elsewhere than to {_base(report)}: {again}")
     return story
+
+
+def _named(check: CheckResult) -> str:
+    return ",".join(check.requirements) or "ID"
 
 
 def _recorded(check: CheckResult) -> list[Exchange]:
@@ -171,13 +175,17 @@ def _exchange(summary: Mapping[str, Any]) -> Exchange:
         if option == "-H"
         for name, _, value in [text.partition(":")]
     ]
+    body = summary.get("request_body")
+    if body and _CUT.search(body):
+        # The command has it whole.
+        body = next((text for option, text in pairwise(words) if option == "--data-raw"), body)
     return Exchange(
         check="",
         operation=str(summary.get("operation") or "other"),
         method=str(summary.get("method") or "GET"),
         url=str(summary.get("url") or ""),
         request_headers=tuple(headers),
-        request_body=summary.get("request_body"),
+        request_body=body,
         started_at="",
         elapsed_ms=0.0,
         status=summary.get("status"),

@@ -107,9 +107,17 @@ def _case(
         outcome=outcome,
         summary=_summary(check, outcome),
         evidence=_evidence(check, decided),
-        curl=printable(cut(check.failure.curl, _TEXT_LIMIT)) if check.failure else "",
+        curl=_curl(check),
         fingerprint="" if outcome is Outcome.PASSED else symptom_fingerprint(check),
     )
+
+
+def _curl(check: CheckResult) -> str:
+    """Return the commands; where they are too long, what prints them: a part would do harm."""
+    curl = check.failure.curl if check.failure else ""
+    if len(curl) > _TEXT_LIMIT:
+        return f"# too long to show: threads-conformance explain {shlex.quote(check.id)}"
+    return printable(curl)
 
 
 def _summary(check: CheckResult, outcome: Outcome) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.contract.quotations import Cited, cited
@@ -35,7 +35,8 @@ class _Limit:
 
 _BODIES = _Limit(400_000, 4_000, 40)
 _VALUES = _Limit(400_000, 6_000, 300)
-_COMMANDS = _Limit(300_000, 12_000, 300)
+#: Bytes of the commands of all failures together, and of one.
+_ALL_COMMANDS, _COMMANDS = 300_000, 20_000
 
 
 #: Below so many bytes of a text it is not told how long the whole is.
@@ -48,7 +49,6 @@ class _Limits:
 
     body: int
     value: int
-    command: int
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class FailurePart:
     """One cause with its requirements, `ids` the highest level first, and its evidence.
 
     `address` names it on the page, `other_addresses` are those of its further requirements.
+    `curl` is empty where the commands are too long for the page, and would have to be cut.
     """
 
     group: FailureGroup
@@ -99,6 +100,7 @@ class FailurePart:
     expected: View | None
     actual: View | None
     curl: str
+    curl_is_long: bool
     steps: tuple[Step, ...]
     asked_reference: str
 
@@ -133,17 +135,19 @@ def failure_parts(
     limits = _Limits(
         body=_BODIES.of_each((3 if reference else 2) * bodies),
         value=_VALUES.of_each(2 * len(shown)),
-        command=_COMMANDS.of_each(len(shown)),
     )
     addresses = anchors(told)
     taken = set(addresses)
     found = []
-    for each, address in zip(told, addresses, strict=True):
+    curls = [each.check.failure.curl if each.check.failure else "" for each in told]
+    for each, address, curl, has_room in zip(
+        told, addresses, curls, _have_room(curls), strict=True
+    ):
         others = [f"failure-{name}" for name in each.group.requirements]
         others = [name for name in dict.fromkeys(others) if name not in taken]
         taken.update(others)
         part = _part(each, address, tuple(others), report, requirements, reference, limits)
-        found.append(part)
+        found.append(replace(part, curl=curl if has_room else "", curl_is_long=not has_room))
     return tuple(found)
 
 
@@ -187,7 +191,8 @@ def _part(
         differences=differences,
         expected=view(_fitting(failure.expected, limits.value), paths) if failure else None,
         actual=view(_fitting(failure.actual, limits.value), paths) if failure else None,
-        curl=_fitting(failure.curl, limits.command) if failure else "",
+        curl="",
+        curl_is_long=False,
         steps=tuple(_steps(told.check, report, answers, limits.body)),
         asked_reference=_asked(answers),
     )
@@ -236,13 +241,26 @@ def _body(body: Any, limit: int, paths: Sequence[str] = ()) -> View | None:
     return None if body is None else view(_fitting(str(body), limit), paths)
 
 
+def _have_room(commands: Sequence[str]) -> list[bool]:
+    """Return which commands the page has room for: the shortest ones, and none is cut."""
+    room = _ALL_COMMANDS
+    found = [False] * len(commands)
+    for size, place in sorted((_size(each), place) for place, each in enumerate(commands)):
+        room -= size
+        found[place] = room >= 0 and size <= _COMMANDS
+    return found
+
+
+def _size(text: str) -> int:
+    """Return the bytes of a text as HTML: a character may be written by several."""
+    written = len(text.encode("utf-8", "replace")) + sum(map(text.count, "<>")) * 3
+    return written + text.count("&") * 4
+
+
 def _fitting(text: str, limit: int) -> str:
     """Return a text cut so that it takes at most about `limit` bytes of HTML."""
     shown = text[:limit]
-    # A character may be written by several bytes.
-    taken = len(shown.encode("utf-8", "replace")) + sum(map(shown.count, "<>")) * 3
-    taken += shown.count("&") * 4
-    fitting = limit * len(shown) // max(taken, len(shown), 1)
+    fitting = limit * len(shown) // max(_size(shown), 1)
     if limit < _WORTH_A_NUMBER and len(text) > fitting:
         return f"{text[:fitting]}…"
     return cut(text, fitting)
