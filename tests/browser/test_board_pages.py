@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,7 @@ from conformance.report.board.site_model import make_site
 from conformance.report.record import Report, load_report
 from tests.board_examples import THREE, forgets, of
 from tests.browser.pages import SCHEMES, WIDTHS, Pages, axe_findings, sideways
-from tests.report_examples import REQUIREMENTS, exchange, failure
+from tests.report_examples import REQUIREMENTS, check, exchange, failure, report_of
 
 pytestmark = pytest.mark.browser
 
@@ -232,6 +233,33 @@ def test_only_differences_needs_no_script(pages: Pages, small: Path) -> None:
 
 
 # ---- links and hostile text ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("id_", "is_red"), [("COPY-03", True), ("COPY-09", False)], ids=["MUST", "MAY"]
+)
+@pytest.mark.parametrize(
+    ("name", "of_it"),
+    [
+        ("versions/langgraph-api-0.16.7.html", ".mark"),
+        ("requirements/{}.html", ".keeper h3 span"),
+        ("requirements/index.html", "td a"),
+    ],
+)
+def test_what_is_optional_is_not_red(
+    pages: Pages, tmp_path: Path, id_: str, is_red: bool, name: str, of_it: str
+) -> None:
+    judged = report_of(
+        [
+            check("test_a", each, "fail", failure=failure("broken"))
+            for each in ("COPY-03", "COPY-09")
+        ]
+    )
+    page = pages.open(write(tmp_path, [judged]) / name.format(id_))
+    row = page.locator("main" if "{" in name else f"li:has-text('{id_}'), tr:has-text('{id_}')")
+    colour = row.locator(of_it).first.evaluate("each => getComputedStyle(each).color")
+    red, green, _ = map(int, re.findall(r"\d+", colour)[:3])
+    assert (red > 1.5 * green) is is_red
 
 
 def test_a_cell_leads_to_the_evidence(pages: Pages, small: Path) -> None:

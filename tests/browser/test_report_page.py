@@ -160,6 +160,16 @@ class TestAFailure:
             '"n": 3',
         ]
 
+    def test_the_longest_id_leaves_the_verdict_free(self, open_report: Open) -> None:
+        longest = max(load_catalogue().requirements, key=len)
+        page = open_report(report_of([check("test_a", longest)]), width=1600)
+        line = page.locator(".requirement > summary").first
+        id_, word = (line.locator(each).bounding_box() for each in (".id", ".word"))
+        assert id_ is not None
+        assert word is not None
+        page_id = line.locator(".id").evaluate("each => each.scrollWidth")
+        assert id_["x"] + page_id <= word["x"]
+
     def test_its_curl_is_one_click_away(self, open_report: Open) -> None:
         page = open_report(fragment="failure-COPY-03")
         page.locator("#failure-COPY-03 .acts button").click()
@@ -196,6 +206,24 @@ class TestAddresses:
     ) -> None:
         page = open_report(fragment=address, scripts=scripts)
         expect(page.locator(f"[id='{address}']")).to_be_in_viewport()
+
+    @pytest.mark.parametrize("width", [768, 1600])
+    def test_what_is_jumped_to_stands_below_the_filter(self, open_report: Open, width: int) -> None:
+        page = open_report(width=width, height=600)
+        page.evaluate("location.hash = 'copy-05'")
+        line = page.locator(".requirement:has([id='COPY-05']) > summary")
+        expect(line).to_be_in_viewport()
+        told, filter_ = (each.bounding_box() for each in (line, page.locator("#filter")))
+        assert told is not None
+        assert filter_ is not None
+        assert told["y"] >= filter_["y"] + filter_["height"]
+
+    def test_an_address_with_a_filter_shows_the_filter(self, open_report: Open) -> None:
+        page = open_report(height=600)
+        address = page.url.partition("?")[0]
+        page.goto("about:blank")
+        page.goto(f"{address}?verdict=broken")
+        expect(page.locator("#found")).to_be_in_viewport()
 
     def test_an_address_shows_what_the_filter_hides(self, open_report: Open) -> None:
         page = open_report()
@@ -289,13 +317,14 @@ class TestForEveryone:
         page.locator("#failure-COPY-03 summary", has_text="Repeat it with curl").click()
         expect(page.locator("#failure-COPY-03 pre[id^=curl]")).to_be_visible()
 
-    def test_print_shows_what_is_closed_and_no_buttons(self, open_report: Open) -> None:
+    def test_print_shows_the_failures_whole_and_of_the_rest_a_line(self, open_report: Open) -> None:
         page = open_report(scheme="dark")
         page.emulate_media(media="print", color_scheme="light")
         expect(page.locator("#failure-COPY-03 pre[id^=curl]")).to_be_visible()
-        expect(page.locator("#COPY-03")).to_be_visible()
-        for left_out in ("#filter", "nav", ".acts >> nth=0"):
+        expect(page.locator("summary", has_text="COPY-03").last).to_be_visible()
+        for left_out in ("#filter", "nav", ".acts >> nth=0", "#COPY-03", ".steps >> nth=0"):
             expect(page.locator(left_out)).to_be_hidden()
+        expect(page.locator("button:visible, kbd:visible")).to_have_count(0)
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == (
             "rgb(255, 255, 255)"
         )

@@ -165,7 +165,10 @@ def _part(context: Context, judged: Judged, server: Server | None, area: Area) -
         cell = context.cells[judged.column.slug].get(row.id) if judged.column else None
         entries.append((row, standing, since, _shortened(cause_of(cell)) if cell else ""))
     groups = [
-        replace(group, broken=any(each[1] is Standing.BROKEN for each in group.rows))
+        replace(
+            group,
+            broken=any(each[0].counts and each[1] is Standing.BROKEN for each in group.rows),
+        )
         for group in context.groups(entries, lambda row: anchor_of(judged))
     ]
     return {

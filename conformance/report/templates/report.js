@@ -59,7 +59,8 @@
 
   // What is linked to is shown, whatever hides it.
   function reveal() {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const name = decodeURIComponent(location.hash.slice(1));
+    const target = document.getElementById(name) || document.getElementById(name.toUpperCase());
     if (!target) return;
     const hidden = target.closest("[hidden]");
     if (hidden) filter({});
@@ -116,9 +117,19 @@
   form.addEventListener("reset", (event) => { event.preventDefault(); filter({}); });
   form.addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", reveal);
-  addEventListener("beforeprint", () => { for (const each of all(".failure details")) each.open = true; });
+  addEventListener("beforeprint", () => { for (const each of all(".failure > details:not(:has(.steps))")) each.open = true; });
 
   for (const each of all("[data-scripted]")) each.hidden = false;
+  // What is jumped to stands below the filter, whose height depends on the width.
+  function makeRoom() {
+    const sticks = getComputedStyle(form).position === "sticky";
+    document.documentElement.style.scrollPaddingTop = sticks ? `${form.offsetHeight + 40}px` : "";
+  }
+
+  addEventListener("resize", makeRoom);
+  makeRoom();
   recall();
   reveal();
+  // An address with a filter shows that it filters.
+  if (!location.hash && Object.values(fields).some((field) => field.value)) form.scrollIntoView();
 })();
