@@ -38,6 +38,7 @@ class Target:
     version: str | None = None
     disposable: bool = False
     restart: Restart | None = None
+    wait: Callable[[], object] | None = None
 
     def known_as(self, info: ServerInfo) -> ServerInfo:
         """Return what the deployment says of itself, corrected by what the launcher knows."""
@@ -108,6 +109,7 @@ def started(
             running.version,
             disposable=True,
             restart=_with_not_back_error(running.restart, NotStartedError),
+            wait=running.wait,
         )
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from conformance.report.record import Report
 from conformance.report.run.next_commands import RunAgain
-from conformance.report.run.terminal import TerminalView
+from conformance.report.run.terminal import TerminalView, uncaptured_console
 from tests.report_examples import (
     CHECKS,
     CONFORMANT,
@@ -236,3 +236,18 @@ def test_whatever_a_server_says_the_terminal_is_not_driven_by_it(
 def test_markup_in_an_answer_is_shown_as_it_came() -> None:
     assert "[/bold]<script>" in shown(RICH, 120)
     assert "[/bold]<script>" in shown(RICH, verbose=True)
+
+
+def test_what_is_no_terminal_is_wide_unless_columns_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for columns, width in ((None, 200), ("90", 90)):
+        if columns:
+            monkeypatch.setenv("COLUMNS", columns)
+        else:
+            monkeypatch.delenv("COLUMNS", raising=False)
+        with (
+            (tmp_path / "log").open("w", encoding="utf-8") as stream,
+            uncaptured_console(stream) as console,
+        ):
+            assert console.width == width

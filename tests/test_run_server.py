@@ -201,6 +201,26 @@ def test_nothing_is_left_of_an_interrupted_start(number: signal.Signals, tmp_pat
     wait_until(lambda: not any((tmp_path / "tmp").iterdir()))
 
 
+def test_a_server_that_ends_by_itself_is_told(tmp_path: Path) -> None:
+    write_launcher(tmp_path)
+    arguments = arguments_of("servers", "start", "fake==1.0", "--launcher", "fake.toml")
+    with subprocess.Popen(
+        arguments,
+        cwd=tmp_path,
+        env=environment_of(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("ready: ")
+        _, server = psutil.Process(process.pid).children(recursive=True)
+        server.kill()
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "fake 1.0 stopped unexpectedly" in told
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_its_server(number: signal.Signals, tmp_path: Path) -> None:
     write_launcher(tmp_path)

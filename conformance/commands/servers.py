@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import click
@@ -20,6 +19,8 @@ from conformance.deployment.launch.server_cache import Cached, cache_dir, cached
 from conformance.deployment.launch.versions import known_versions, parse_wanted
 
 _IN_USE = 3
+#: Exit status of `servers start` where the server ended by itself.
+_ENDED = 3
 
 
 @click.group("servers", invoke_without_command=True)
@@ -88,16 +89,19 @@ def clear_command(which: str | None) -> None:
 def start_command(server: str, data: Path | None, launcher_files: tuple[Path, ...]) -> None:
     """Start a server, print its URL, and stop it on Ctrl-C.
 
-    Exit status: 130 stopped by Ctrl-C, 2 wrong usage, 3 it could not be installed or started.
+    Exit status: 130 stopped by Ctrl-C, 2 wrong usage, 3 it could not be installed or started, or
+    it ended by itself.
     """
     try:
         with signals_as_interrupt():
             launcher, version = find_server(server, launcher_files)
             with start_server(launcher, version, data) as running:
                 click.echo(f"ready: {running.url}")
-                threading.Event().wait()
+                assert running.wait is not None
+                running.wait()
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    sys.exit(_ENDED)
 
 
 def _chosen(which: str | None) -> list[Cached]:

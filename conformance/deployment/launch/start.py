@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,8 @@ class Running:
     """A server that is ready; `output` is its log file.
 
     `restart` stops or kills the server, starts it again on its port with what it has stored, and
-    returns when it is ready; it raises `NotStartedError` if the server does not come back.
+    returns when it is ready; it raises `NotStartedError` if the server does not come back. `wait`
+    returns once the server has ended by itself.
     """
 
     url: str
@@ -54,6 +55,7 @@ class Running:
     version: str
     output: Path
     restart: Restart
+    wait: Callable[[], object]
 
 
 @contextmanager
@@ -104,7 +106,7 @@ def launched(
                     f"{launcher.name} {version} came back as {again}, no longer as {url}"
                 )
 
-        yield Running(url, launcher.name, str(version), server.output, restart)
+        yield Running(url, launcher.name, str(version), server.output, restart, server.wait)
         status = server.status()
         if status is not None and not server.was_ended:
             notify(

@@ -47,6 +47,9 @@ _PROGRESS_LINES = 5
 _MARK, _PLAIN_MARK = "✗", "x"
 _CUT, _PLAIN_CUT = "…", "..."
 
+#: Columns of what is no terminal, such as the log of a CI system, where COLUMNS says nothing.
+_WIDTH_OF_A_FILE = 200
+
 
 @contextmanager
 def uncaptured_console(stream: TextIO | None = None) -> Iterator[Console]:
@@ -61,7 +64,7 @@ def uncaptured_console(stream: TextIO | None = None) -> Iterator[Console]:
         encoding=stream.encoding,
         line_buffering=True,
     )
-    width = shutil.get_terminal_size().columns if file.isatty() else None
+    width = shutil.get_terminal_size((80 if file.isatty() else _WIDTH_OF_A_FILE, 24)).columns
     try:
         yield _QuietWhenClosed(file=file, width=width, highlight=False)
     finally:
