@@ -201,7 +201,7 @@ def test_nothing_is_left_of_an_interrupted_start(number: signal.Signals, tmp_pat
     wait_until(lambda: not any((tmp_path / "tmp").iterdir()))
 
 
-def test_a_server_that_ends_by_itself_is_told(tmp_path: Path) -> None:
+def test_servers_start_ends_with_a_server_that_ends_by_itself(tmp_path: Path) -> None:
     write_launcher(tmp_path)
     arguments = arguments_of("servers", "start", "fake==1.0", "--launcher", "fake.toml")
     with subprocess.Popen(
