@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import conformance
 from conformance.model.states import States
 from conformance.model.threads import Threads
 from conformance.reference.wire import WireRequest
@@ -85,3 +86,8 @@ def test_few_files_are_kept(tmp_path: Path) -> None:
     kept = list(cache_dir("learnt").iterdir())
     assert len([each for each in kept if each.suffix == ".gz"]) == 12
     assert len(kept) == 24
+
+
+def test_what_decides_is_there() -> None:
+    package = Path(conformance.__file__).parent
+    assert [each for each in learnt_cache._DECIDING if not (package / each).exists()] == []
