@@ -22,7 +22,7 @@ def code_digest(parts: Iterable[str], *words: str) -> str:
     package = Path(conformance.__file__).parent
     places = [package / each for each in parts]
     code = (
-        file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place])
+        file for place in places for file in ([place] if place.is_file() else place.rglob("*.py"))
     )
     for file in sorted((*code, *schemas_dir().glob("*"))):
         digest.update(file.read_bytes())
