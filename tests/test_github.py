@@ -213,9 +213,9 @@ def run_step(tmp_path: Path, environment: dict[str, str]) -> subprocess.Complete
 
 @pytest.mark.slow
 class TestAction:
-    def test_its_steps_check_a_deployment(self, tmp_path: Path) -> None:
+    def test_its_steps_check_a_deployment(self, tmp_path: Path, reference: str) -> None:
         environment = action_environment(
-            tmp_path, workers="0", arguments="--requirement\nGET-01,COPY-01\n"
+            tmp_path, url=reference, workers="0", arguments="--requirement\nGET-01,COPY-01\n"
         )
         ended = run_step(tmp_path, environment)
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -237,16 +237,26 @@ class TestAction:
         assert _read_outputs(tmp_path / "outputs")["exit-status"] == "3"
 
     @pytest.mark.parametrize("gate", ["true", "false"])
+    def test_without_a_deployment_the_job_fails(self, gate: str, tmp_path: Path) -> None:
+        """A secret that is not set is no gate that passes."""
+        ended = run_step(tmp_path, action_environment(tmp_path, gate=gate))
+        assert ended.returncode == 2
+        assert "the URL is empty" in ended.stderr
+
+    @pytest.mark.parametrize("gate", ["true", "false"])
     def test_wrong_usage_always_fails(self, gate: str, tmp_path: Path) -> None:
-        environment = action_environment(tmp_path, baseline="none.toml", gate=gate)
+        environment = action_environment(
+            tmp_path, url="http://127.0.0.1:9", baseline="none.toml", gate=gate
+        )
         ended = run_step(tmp_path, environment)
         assert ended.returncode == 2
         assert "::error title=No verdict::" in ended.stdout
 
-    def test_it_merges_shards(self, tmp_path: Path) -> None:
+    def test_it_merges_shards(self, tmp_path: Path, reference: str) -> None:
         for part in ("1", "2"):
             environment = action_environment(
                 tmp_path,
+                url=reference,
                 shard=f"{part}/2",
                 workers="0",
                 arguments="--capability\nget",
