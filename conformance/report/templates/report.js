@@ -65,7 +65,7 @@
     const hidden = target.closest("[hidden]");
     if (hidden) filter({});
     for (let each = target; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
-    target.scrollIntoView();
+    target.scrollIntoView({ behavior: "instant" });
   }
 
   async function copy(button) {
@@ -131,5 +131,5 @@
   recall();
   reveal();
   // An address with a filter shows that it filters.
-  if (!location.hash && Object.values(fields).some((field) => field.value)) form.scrollIntoView();
+  if (!location.hash && Object.values(fields).some((field) => field.value)) form.scrollIntoView({ behavior: "instant" });
 })();
