@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from packaging.version import Version
 from conformance.deployment.launch.launcher import read_launcher
 from conformance.deployment.launch.start import launched
 from conformance.report.record import load_report
+from conformance.report.run.write import report_json
 from tests.conftest import arguments_of, command, environment_of
 from tests.launching import (
     FAULT,
@@ -27,6 +29,7 @@ from tests.launching import (
     write_launcher,
     write_wheel,
 )
+from tests.report_examples import CONFORMANT
 
 pytestmark = pytest.mark.slow
 
@@ -219,6 +222,30 @@ def test_servers_start_ends_with_a_server_that_ends_by_itself(tmp_path: Path) ->
         _, told = process.communicate(timeout=60)
     assert process.returncode == 3
     assert "fake 1.0 stopped unexpectedly" in told
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_an_interrupted_run_does_not_replace_the_report_of_a_whole_one(
+    partial: bool, tmp_path: Path
+) -> None:
+    latest = tmp_path / "reports" / "latest"
+    latest.mkdir(parents=True)
+    earlier = dataclasses.replace(
+        CONFORMANT, run=dataclasses.replace(CONFORMANT.run, partial=partial)
+    )
+    (latest / "report.json").write_text(report_json(earlier), encoding="utf-8")
+    with subprocess.Popen(
+        arguments_of("run"), cwd=tmp_path, env=environment_of(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert next(line for line in process.stdout if line.strip()).startswith("Deployment")
+        process.send_signal(signal.SIGINT)
+        told = process.stdout.read()
+    kept = load_report(latest)
+    made = kept if partial else load_report(tmp_path / "reports" / "selection")
+    assert (kept == earlier) is not partial
+    assert made.run.interrupted
+    assert f"reports/{'latest' if partial else 'selection'}/report.html" in told
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -67,7 +67,7 @@ from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import DEFAULT_SEED, Settings, SettingsError
 from conformance.report.export.formats import Export
 from conformance.report.record import Report, ReportError
-from conformance.report.run.folders import SELECTION_DIR
+from conformance.report.run.folders import SELECTION_DIR, holds_whole_report
 from conformance.report.run.terminal import TerminalView, uncaptured_console
 from conformance.report.run.write import report_json, write_all
 from conformance.report.schema.terminal import comparison_line
@@ -282,8 +282,9 @@ def run_command(
 
     URL names one that runs, --server one to install and start; without either the
     embedded reference deployment is started and checked. The report of a selection
-    (-k, --requirement, --capability, --shard) goes to reports/selection, so that it does
-    not replace that of a whole run, unless --report-dir says where.
+    (-k, --requirement, --capability, --shard), and of a run that was interrupted, goes to
+    reports/selection where it would replace that of a whole run, unless --report-dir says
+    where.
 
     Exit status: 0 conformant, or the baseline accepts every deviation, 1 non-conformant,
     2 wrong usage, 3 incomplete or not reachable, 4 a defect of this suite.
@@ -387,6 +388,9 @@ def run_command(
         hurried = report.run.interrupted or defects
         reference = {} if hurried else ask_reference(report, reference_within_s, print_progress)
         report = _with_times(report)
+        is_default = context.get_parameter_source("report_dir") is ParameterSource.DEFAULT
+        if report.run.interrupted and is_default and holds_whole_report(report_dir):
+            report_dir = SELECTION_DIR
         try:
             files = write_all(report, catalogue, exchanges, report_dir, comparison, reference)
         except ReportError as refused:
