@@ -81,12 +81,17 @@ def changes(expected: Any, actual: Any) -> tuple[Change, ...]:
 
 
 def differences(expected: Any, actual: Any) -> tuple[str, ...]:
-    """Return the smallest differences, each a line that starts with a JSON path.
+    """Return the smallest differences of two JSON values as `lines_of` does."""
+    return lines_of(changes(expected, actual))
+
+
+def lines_of(found: Iterable[Change]) -> tuple[str, ...]:
+    """Return differences, each as a line that starts with a JSON path.
 
     At most `SHOWN` lines, then one with the number of further differences.
     """
     lines = sorted(
-        map(str, changes(expected, actual)),
+        map(str, found),
         key=lambda line: (line.count(".") + line.count("["), line),
     )
     if len(lines) > SHOWN:
@@ -119,12 +124,15 @@ class ItemDifferences:
         """Add so many items, which are known to be equal."""
         self.items += items
 
-    def lines(self) -> tuple[str, ...]:
-        """Return the smallest differences of the first items, and a line for further ones."""
-        found = differences(self.expected, self.actual)
+    def changes(self) -> tuple[Change, ...]:
+        """Return the smallest differences of the first items that differ."""
+        return changes(self.expected, self.actual)
+
+    def lines(self, found: Iterable[Change]) -> tuple[str, ...]:
+        """Return the `found` changes of the first items as lines, and a line for further items."""
         if (rest := self.differing - SHOWN) > 0:
-            return *found, f"… and {rest} more of {self.items} differ"
-        return found
+            return *lines_of(found), f"… and {rest} more of {self.items} differ"
+        return lines_of(found)
 
 
 def json_path(parts: Iterable[Any]) -> str:

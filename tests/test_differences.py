@@ -103,7 +103,7 @@ def test_of_two_lists_the_first_items_that_differ_are_told(beyond: int) -> None:
     expected = [0, *range(1, SHOWN + beyond + 1)]
     actual = [0.0, *([None] * (SHOWN + beyond))]
     found = compared(expected, actual)
-    lines = found.lines()
+    lines = found.lines(found.changes())
     assert lines[0] == "$[1]: expected 1, got null"
     counted = (f"… and {beyond} more of {len(expected)} differ",) if beyond else ()
     assert lines[SHOWN:] == counted
@@ -114,7 +114,7 @@ def test_of_two_lists_the_first_items_that_differ_are_told(beyond: int) -> None:
 
 def test_equal_lists_have_no_items_that_differ() -> None:
     found = compared([1, True], [1.0, True])
-    assert (found.items, found.differing, found.lines()) == (2, 0, ())
+    assert (found.items, found.differing, found.lines(found.changes())) == (2, 0, ())
     assert (found.expected, found.actual) == ({}, {})
 
 
@@ -122,7 +122,7 @@ def test_items_that_are_known_to_be_equal_count_as_places() -> None:
     found = ItemDifferences()
     found.add_equal(3)
     found.add("a", "b")
-    assert found.lines() == ('$[3]: expected "a", got "b"',)
+    assert found.lines(found.changes()) == ('$[3]: expected "a", got "b"',)
 
 
 def compared(expected: list[Any], actual: list[Any]) -> ItemDifferences:

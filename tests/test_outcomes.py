@@ -9,10 +9,11 @@ from conformance.checks.outcomes import (
     PromiseBroken,
     SequenceBroken,
     Unsupported,
-    difference_kinds,
+    kinds_of,
     requires,
 )
 from conformance.contract.causes import Cause
+from conformance.json_differences import changes
 
 MISSING = Cause.refused("copy", 404, "missing")
 
@@ -58,8 +59,8 @@ def test_kinds_say_nothing_of_numbers_of_items_and_ids() -> None:
     thread = "00000000-0000-4000-8000-00000000000a"
     one = {"items": [1, 2], thread: {"a": True}}
     other = {"items": ["1", "2"], thread: {}}
-    assert difference_kinds(one, other) == ("$.items[*] number str", "$['<id>'].a True absent")
-    assert difference_kinds(one, one) == ()
+    assert kinds_of(changes(one, other)) == ("$.items[*] number str", "$['<id>'].a True absent")
+    assert kinds_of(changes(one, one)) == ()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from conformance.checks.comparable_members import (
 )
 from conformance.checks.comparison_count import count_comparison, count_judgement
 from conformance.checks.history_identity import HistoryInPages, compare_histories
-from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
+from conformance.checks.outcomes import Blocked, PromiseBroken, kinds_of
 from conformance.checks.views import History, State, Thread, id_of
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.contract.causes import place
@@ -86,11 +86,12 @@ def assert_identical_history(copy: HistoryInPages, source: HistoryInPages) -> No
             kinds=("length",),
         )
     if found.states.differing:
+        changed = found.states.changes()
         raise PromiseBroken(
             "every state equal to the source's but for the thread's own id",
             f"{found.expected} states on both sides, which differ",
-            found.states.lines(),
-            kinds=difference_kinds(found.states.expected, found.states.actual),
+            found.states.lines(changed),
+            kinds=kinds_of(changed),
         )
 
 

@@ -10,12 +10,18 @@ from conformance.checks.api import ThreadsApi
 from conformance.checks.comparable_members import published_members
 from conformance.checks.comparison_count import count_comparison
 from conformance.checks.conditions import ThreadInCondition
-from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, difference_kinds
+from conformance.checks.outcomes import Blocked, PromiseBroken, Unsupported, kinds_of
 from conformance.checks.runs import Runs
 from conformance.checks.views import History, State, Thread, has_data
 from conformance.checks.ways import get_caught_up
 from conformance.deployment.ownership.guard import NotOursRefusal
-from conformance.json_differences import ItemDifferences, differences, same_json
+from conformance.json_differences import (
+    ItemDifferences,
+    changes,
+    differences,
+    lines_of,
+    same_json,
+)
 
 _T = TypeVar("_T")
 
@@ -56,11 +62,12 @@ def assert_same_states(after: list[State], before: list[State]) -> None:
     for one, other in zip(before, after, strict=True):
         found.add(one, other)
     if found.differing:
+        changed = found.changes()
         raise PromiseBroken(
             "every state as before the restart",
             f"{len(before)} states, which differ",
-            found.lines(),
-            kinds=difference_kinds(found.expected, found.actual),
+            found.lines(changed),
+            kinds=kinds_of(changed),
         )
 
 
@@ -70,11 +77,12 @@ def assert_same_threads(after: dict[str, Any], before: dict[str, Any]) -> None:
     changed = [name for name, shown in before.items() if not same_json(shown, after[name])]
     if changed:
         before, after = ({name: each[name] for name in changed} for each in (before, after))
+        found = changes(before, after)
         raise PromiseBroken(
             "every thread as before the restart",
             f"another one in the condition {', '.join(changed)}",
-            differences(before, after),
-            kinds=difference_kinds(before, after),
+            lines_of(found),
+            kinds=kinds_of(found),
         )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from conformance.contract.causes import Cause, kinds_of_changes
-from conformance.json_differences import changes, differences, json_path
+from conformance.json_differences import Change, changes, json_path, lines_of
 from conformance.json_text import as_json
 from conformance.safe_text import excerpt
 
@@ -47,11 +48,12 @@ class PromiseBroken(AssertionError):  # noqa: N818 - what happened, not an error
     @classmethod
     def by_difference(cls, expected: Any, actual: Any, what: str) -> PromiseBroken:
         """Build the failure of two JSON values that should be equal and are not."""
+        found = changes(expected, actual)
         return cls(
             f"{what} to be {_short(expected)}",
             _short(actual),
-            differences(expected, actual),
-            kinds=difference_kinds(expected, actual),
+            lines_of(found),
+            kinds=kinds_of(found),
         )
 
 
@@ -99,11 +101,9 @@ class OptionNotGiven(NotRun):
     """The user did not give an option that the check needs; the message names it."""
 
 
-def difference_kinds(expected: Any, actual: Any) -> tuple[str, ...]:
-    """Return the kinds of differences of two JSON values, as `causes.kinds_of_changes` does."""
-    return kinds_of_changes(
-        (json_path(each.path), each.expected, each.actual) for each in changes(expected, actual)
-    )
+def kinds_of(found: Iterable[Change]) -> tuple[str, ...]:
+    """Return the kinds of differences, as `causes.kinds_of_changes` does."""
+    return kinds_of_changes((json_path(each.path), each.expected, each.actual) for each in found)
 
 
 def requires(*requirements: str, offers: str = "") -> pytest.MarkDecorator:

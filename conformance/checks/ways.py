@@ -19,11 +19,11 @@ from conformance.checks.expect import (
     published_part,
     same_thread,
 )
-from conformance.checks.outcomes import Blocked, PromiseBroken, difference_kinds
+from conformance.checks.outcomes import Blocked, PromiseBroken, kinds_of
 from conformance.checks.views import State, Thread, has_data, id_of, is_integer, known_checkpoint_id
 from conformance.contract.api_constants import LONGEST_PAGE
 from conformance.deployment.client import Answer
-from conformance.json_differences import differences, same_json
+from conformance.json_differences import changes, lines_of, same_json
 
 #: What a thread shows, by operation.
 Shown = dict[str, Any]
@@ -172,11 +172,12 @@ def assert_as_before(
         return
     if not same_json(seen, read()):
         raise Blocked("two answers to the same question differ, though nothing was done")
+    found = changes(before, seen)
     raise PromiseBroken(
         f"the thread as it was, after {after}",
         "another one",
-        differences(before, seen),
-        kinds=difference_kinds(before, seen),
+        lines_of(found),
+        kinds=kinds_of(found),
     )
 
 

@@ -53,7 +53,7 @@ SCALE = 160
 CLIENTS_TRIED = ("curl", "python-sdk")
 #: Faults that one process tries in a row: to learn what all checks touch takes as long as trying
 #: two or three faults by all of them.
-_LEAST_BATCH, _LARGEST_BATCH = 8, 24
+_LEAST_BATCH, _LARGEST_BATCH = 10, 24
 
 
 def run_matrix(
