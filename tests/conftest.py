@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,9 @@ def answering(
                 self.close_connection = True
                 return
             status, kind, text = found
+            if status == HTTPStatus.NO_CONTENT:
+                # A body would be taken for the beginning of the next answer.
+                text = b""
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(text)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from conformance.deployment.ownership.ledger import Ledger, ledgers_dir
 from conformance.deployment.probe.preflight import ServerInfo
 from conformance.deployment.settings import Settings
 from conformance.reference.app import new_store
+from conformance.runner import start_elsewhere
 from conformance.runner.elsewhere import (
     WorkerCommandError,
     WorkerElsewhere,
@@ -33,14 +35,15 @@ from tests.conftest import command, environment_of, served, threads_of
 @pytest.mark.parametrize(
     ("given", "specification"),
     [
-        ("ssh build2 /opt/bin/python", "1*popen//python=ssh build2 /opt/bin/python"),
-        ("4* ssh build2 python", "4*popen//python=ssh build2 python"),
-        ("run*this", "1*popen//python=run*this"),
+        ("ssh build2 /opt/bin/python", "1*popen//python=START ssh build2 /opt/bin/python"),
+        ("4* ssh build2 python", "4*popen//python=START ssh build2 python"),
+        ("run*this", "1*popen//python=START run*this"),
     ],
 )
 def test_a_command_becomes_a_specification(given: str, specification: str) -> None:
     made, *environment = worker_specification(given).split("//env:")
-    assert made == specification
+    starter = shlex.join([sys.executable, "-P", start_elsewhere.__file__])
+    assert made == specification.replace("START", starter)
     assert "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1" in environment
 
 
@@ -65,12 +68,33 @@ def test_a_command_that_cannot_be_used_is_told(given: str, said: str) -> None:
     [
         ("/bin/false", "starts no Python"),
         ("no-such-program", "starts no Python"),
-        (f"{sys.executable} -I -S", "cannot be used"),
+        ("echo not a Python", "starts no Python"),
+        (f"{sys.executable} -I -S", "has no threads-conformance"),
     ],
 )
 def test_a_command_that_starts_no_worker_is_told(words: str, said: str) -> None:
     with pytest.raises(WorkerCommandError, match=said):
         check_worker(worker_specification(words), words)
+
+
+@pytest.mark.slow
+def test_a_command_may_pass_through_a_shell_at_the_other_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ssh joins its words to a line for a shell, which has brackets and semicolons of its own."""
+    monkeypatch.setenv("PYTHONPATH", environment_of()["PYTHONPATH"])
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n', encoding="utf-8")
+    ssh.chmod(0o755)
+    words = f"{ssh} build2 {sys.executable} -P"
+    check_worker(worker_specification(words), words)
+    with served(new_store()) as url:
+        settings = new_settings(url, tmp_path / "run", capabilities=("get",))
+        Path(settings.run_dir).mkdir(exist_ok=True)
+        report = run_suite(
+            settings, ServerInfo("reference", "1"), elsewhere=[worker_specification(f"2*{words}")]
+        )
+    assert report.verdict is RunVerdict.CONFORMANT
 
 
 @pytest.mark.slow

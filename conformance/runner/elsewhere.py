@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -21,6 +23,7 @@ from conformance import __version__
 from conformance.deployment.ownership.ledger import ledgers_dir, make_folder
 from conformance.deployment.run_folder import run_folder
 from conformance.deployment.settings import Settings
+from conformance.runner import start_elsewhere
 from conformance.runner.pytest_names import OWN_PYTEST
 from conformance.safe_text import excerpt
 
@@ -63,7 +66,8 @@ def worker_specification(command: str) -> str:
     if "//" in rest:
         # It ends a value in a specification of execnet.
         raise WorkerCommandError(f"{command!r} has //, which is not possible here: write one /")
-    return f"{number}*popen//python={rest.strip()}{_ENVIRONMENT}"
+    starter = shlex.join([sys.executable, "-P", start_elsewhere.__file__])
+    return f"{number}*popen//python={starter} {rest.strip()}{_ENVIRONMENT}"
 
 
 def check_worker(specification: str, command: str) -> None:
@@ -71,20 +75,15 @@ def check_worker(specification: str, command: str) -> None:
 
     Raises `WorkerCommandError` if `command` starts no Python that has this version at this path.
     """
+    _check_python(command)
     group = execnet.Group()
     try:
         gateway = group.makegateway(specification.partition("*")[2])
         told = gateway.remote_exec(_TELLS_VERSION).receive(_START_S)
-    except (OSError, EOFError) as broken:
+    except (OSError, EOFError, RemoteError) as missing:
         raise WorkerCommandError(
-            f"{command!r} starts no Python here ({excerpt(str(broken).strip(), 200)}): try it in a "
-            "shell, followed by -V"
-        ) from broken
-    except RemoteError as missing:
-        last = missing.formatted.strip().splitlines()[-1]
-        raise WorkerCommandError(
-            f"{command!r} starts a Python that cannot be used ({excerpt(last, 200)}): install "
-            "threads-conformance for it"
+            f"{command!r} starts a Python that has no threads-conformance of today: install "
+            f"{__version__} for it, and try it followed by -m conformance --version"
         ) from missing
     finally:
         group.terminate(timeout=5.0)
@@ -96,6 +95,31 @@ def check_worker(specification: str, command: str) -> None:
                 f"{excerpt(str(there), 200)}, and here it is {here}: install the same version at "
                 "the same path"
             )
+
+
+def _check_python(command: str) -> None:
+    """Raise `WorkerCommandError` unless the command starts a Python, which tells its version."""
+    number, star, rest = command.partition("*")
+    words = shlex.split(rest if star and number.isdecimal() else command)
+    try:
+        ended = subprocess.run(
+            [*words, "-V"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_START_S,
+            check=False,
+        )
+        said = f"{ended.stdout}{ended.stderr}".strip()
+        if ended.returncode == 0 and said.startswith("Python "):
+            return
+    except (OSError, subprocess.TimeoutExpired) as broken:
+        said = str(broken)
+    raise WorkerCommandError(
+        f"{command!r} starts no Python here ({excerpt(said, 200) or 'it says nothing'}): try it in "
+        "a shell, followed by -V"
+    )
 
 
 def is_elsewhere(settings: Settings) -> bool:
