@@ -89,11 +89,16 @@ def test_a_command_may_pass_through_a_shell_at_the_other_end(
     words = f"{ssh} build2 {sys.executable} -P"
     check_worker(worker_specification(words), words)
     with served(new_store()) as url:
-        settings = new_settings(url, tmp_path / "run", capabilities=("get",))
+        # Of one check the id is escaped, and the worker of this machine has collected it before.
+        settings = new_settings(url, tmp_path / "run", requirements=("SEARCH-02",))
         Path(settings.run_dir).mkdir(exist_ok=True)
         report = run_suite(
-            settings, ServerInfo("reference", "1"), elsewhere=[worker_specification(f"2*{words}")]
+            settings,
+            ServerInfo("reference", "1"),
+            workers="1",
+            elsewhere=[worker_specification(f"2*{words}")],
         )
+    assert any("\\" in each.id for each in report.checks)
     assert report.verdict is RunVerdict.CONFORMANT
 
 

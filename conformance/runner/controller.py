@@ -22,7 +22,7 @@ from conformance.runner.pytest_names import (
     REMOVES,
     TIMES,
 )
-from conformance.runner.selection import Part, check_id
+from conformance.runner.selection import Part, check_id, escaped_once
 from conformance.runner.server_errors import ServerError
 from conformance.runner.transfer import result_in, server_errors_in
 from conformance.typed_data import typed
@@ -68,8 +68,13 @@ class Controller:
         node.workerinput[PART] = self.part.value
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Report all checks of this run: workers may collect only a part of them."""
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Report all checks of this run: workers may collect only a part of them.
+
+        `ids` become the same for each worker, as pytest-xdist wants them after this call: those
+        that were forked have collected before, and others have not.
+        """
+        ids[:] = map(escaped_once, ids)
         self._report_start(list(self.planned) or ids)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:

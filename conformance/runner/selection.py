@@ -13,9 +13,16 @@ from conformance.deployment.settings import Settings
 
 def check_id(item: pytest.Item) -> str:
     """Return an id like `test_copy.py::test_a_copy_is_answered`, with the parameters if any."""
-    # pytest escapes an id again each time that it collects in the same process.
-    name = re.sub(r"\\+", r"\\", item.nodeid.partition("::")[2])
+    name = escaped_once(item.nodeid.partition("::")[2])
     return f"{item.path.name}::{name}"
+
+
+def escaped_once(node_id: str) -> str:
+    """Return a node id as the first collection of a process makes it.
+
+    pytest escapes an id again each time that it collects in the same process.
+    """
+    return re.sub(r"\\+", r"\\", node_id)
 
 
 def is_check(item: pytest.Item) -> bool:
