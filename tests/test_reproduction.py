@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -198,6 +199,9 @@ def test_the_url_is_a_variable_so_that_it_can_be_sent_elsewhere(
         assert json.loads(answer)["thread_id"] in threads_of(elsewhere)
 
 
+REMOVAL = "# to end with: removes what these commands made"
+
+
 @pytest.mark.parametrize("based", [True, False])
 def test_what_was_made_is_removed_at_the_end_so_that_it_can_be_sent_again(
     based: bool, reference: str, settings_for: MakeSettings
@@ -205,33 +209,46 @@ def test_what_was_made_is_removed_at_the_end_so_that_it_can_be_sent_again(
     chosen: list[str] = []
 
     def story(client: ThreadsClient) -> None:
-        own, gone = (client.ownership.new_id() for _ in range(2))
-        chosen.extend((own, gone))
+        chosen.extend(client.ownership.new_id() for _ in range(3))
         for each in chosen:
             client.create({"thread_id": each})
-        client.delete(gone)
-        unnamed = client.create({"metadata": {"a": "b"}}).body["thread_id"]
-        client.copy(unnamed)
-        client.copy(own)
+        client.delete(chosen[-1])
         client.count({})
 
     settings = settings_for(reference, disposable=True)
     with connect(settings) as connection, connection.recorder.check("check") as exchanges:
         story(connection.client)
         commands = reproduction(exchanges, f"{reference}/" if based else "")
-    before, removal, after = commands.partition("# to end with: removes what these commands made")
+    before, removal, after = commands.partition(REMOVAL)
     assert removal
-    assert after.count(" -X DELETE ") == 4
-    assert chosen[0] in after
-    assert chosen[1] not in after
-    # Without an answer the URL would be that of all threads.
-    assert after.count(":?}") == 3
+    assert after.count(" -X DELETE ") == 2
+    assert [each in after for each in chosen] == [True, True, False]
     with served(store_of(Threads)) as elsewhere:
         for _ in range(2):
             run(commands.replace(reference, elsewhere))
             assert threads_of(elsewhere) == {}
         run(before.replace(reference, elsewhere))
-        assert len(threads_of(elsewhere)) == 4
+        assert len(threads_of(elsewhere)) == 2
+
+
+def test_no_thread_is_removed_that_only_an_answer_named(settings_for: MakeSettings) -> None:
+    """A server that answers with somebody else's id must not have that thread deleted."""
+    theirs = str(uuid4())
+    url = "http://127.0.0.1:1/threads"
+    answer = json.dumps({"thread_id": theirs, "metadata": {}})
+    made = [
+        exchange(1, operation="create", method="POST", url=url, request_body="{}"),
+        exchange(2, operation="copy", method="POST", url=f"{url}/{uuid4()}/copy"),
+        # Under the id that the answer before has shown.
+        exchange(
+            3, operation="create", method="POST", url=url,
+            request_body=json.dumps({"thread_id": theirs, "if_exists": "do_nothing"}),
+        ),
+    ]  # fmt: skip
+    told = [replace(each, status=200, response_body=answer) for each in made]
+    commands = reproduction([*told, exchange(4, operation="count", method="POST")], "")
+    assert "DELETE it" in commands
+    assert " -X DELETE " not in commands
 
 
 def test_the_status_is_told_beside_the_answer(reference: str) -> None:
@@ -245,6 +262,8 @@ def test_the_status_is_told_beside_the_answer(reference: str) -> None:
 
 def exchange(number: int, **changes: Any) -> Exchange:
     members = {
+        "operation": "get",
+        "method": "GET",
         "url": f"http://127.0.0.1:1/threads/{number}",
         "request_body": None,
         "request_headers": (),
@@ -252,8 +271,6 @@ def exchange(number: int, **changes: Any) -> Exchange:
     }
     return Exchange(
         check="",
-        operation="get",
-        method="GET",
         started_at="",
         elapsed_ms=1.0,
         **members,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from conformance.deployment.record.exchange import SENT_BY_CURL_ITSELF, Exchange, shell_quote
 from conformance.deployment.record.redaction import REDACTED
-from conformance.deployment.record.story import needed_exchanges
+from conformance.deployment.record.story import ids_of_check, needed_exchanges
 from conformance.json_text import json_or_none, parse_json
 
 #: Most requests in a reproduction that can be pasted; of more, only the last are shown.
@@ -19,15 +20,14 @@ LONGEST_COMMAND = 20_000
 #: Tells the status beside the answer, and leaves what a program reads of it alone.
 _TELLS_STATUS = ("-w", shell_quote(r"%{stderr} -> %{http_code}\n"))
 _REMOVAL = "# to end with: removes what these commands made, so that they can be sent again"
+_LEFT = "# what was made under an id that the server chose stays: see whose it is, then DELETE it"
 #: The line for a restart, which no command here can repeat.
 _RESTARTED = "# here the deployment was restarted"
 #: A URL that a shell takes as it is between double quotes.
-_UUID = re.compile(r"[0-9a-fA-F-]{32,36}")
 _PLAIN = re.compile(r"[\w/.~%?=&:,+@-]*", re.ASCII)
 #: Members of answers that hold an id which a later request may name, and the prefix of the
 #: variable that takes it.
 _IDS = {"checkpoint_id": "CHECKPOINT", "run_id": "RUN", "cron_id": "CRON"}
-_MADE = "THREAD"
 _SUCCESS = 2
 _VARIABLE = re.compile(r"\$[A-Z]+(?:_\d+)?\b")
 
@@ -45,17 +45,13 @@ def reproduction(
     elsewhere too; a variable for each secret header has to be set by the user. Where the deployment
     chose an id that a later request uses, a variable takes it from the answer, with `jq` as in the
     documents. With `placeholders`, names such as `$THREAD` in the exchanges are variables that the
-    user sets. The last commands remove the threads that those before made, unless `removes` is
-    false.
+    user sets. The last commands remove the threads that those before made under ids of their own,
+    unless `removes` is false.
     """
     needed = needed_exchanges(exchanges)
     shown = needed[-MOST_COMMANDS:]
-    names: dict[str, str] = {}
-    lines = [
-        *_assignments(shown, base),
-        *_commands(shown, base, names, placeholders=placeholders, takes_threads=removes),
-    ]
-    if removes and (made := list(_removals(shown, base, names))):
+    lines = [*_assignments(shown, base), *_commands(shown, base, placeholders=placeholders)]
+    if removes and (made := list(_removals(shown, ids_of_check(exchanges), base))):
         lines += [_REMOVAL, *made]
     if left_out := needed[: len(needed) - len(shown)]:
         restart = ", and a restart" if any(each.after_restart for each in left_out) else ""
@@ -72,7 +68,7 @@ def numbered_commands(exchanges: Sequence[Exchange], base: str = "") -> str:
                 f"# {number}. {each.method} {urlsplit(each.url).path} answers {each.status}"
                 f"\n{command}"
                 for number, (each, command) in enumerate(
-                    zip(exchanges, _commands(exchanges, base, {}), strict=True), start=1
+                    zip(exchanges, _commands(exchanges, base), strict=True), start=1
                 )
             ),
         ]
@@ -106,19 +102,11 @@ def _is_below(url: str, base: str) -> bool:
 
 
 def _commands(
-    exchanges: Sequence[Exchange],
-    base: str,
-    names: dict[str, str],
-    *,
-    placeholders: bool = False,
-    takes_threads: bool = False,
+    exchanges: Sequence[Exchange], base: str, *, placeholders: bool = False
 ) -> Iterator[str]:
-    """Yield one command for each exchange; it may have several lines.
-
-    `names` gets the variable of each id that one takes from an answer: of those that a later one
-    names and, with `takes_threads`, of each thread that was made.
-    """
+    """Yield one command for each exchange; it may have several lines."""
     secrets = _secrets(exchanges)
+    names: dict[str, str] = {}
     for position, exchange in enumerate(exchanges):
         command = _command(exchange, base, names, secrets, placeholders)
         restarted = f"{_RESTARTED}\n" if exchange.after_restart else ""
@@ -129,58 +117,36 @@ def _commands(
         later = "".join(each.url + (each.request_body or "") for each in exchanges[position + 1 :])
         taken: dict[str, str] = {}
         for path, kind, chosen in _ids_chosen_by_deployment(exchange):
-            wanted = chosen in later or (takes_threads and kind == _MADE)
-            if wanted and chosen not in names:
+            if chosen in later and chosen not in names:
                 number = sum(name.startswith(kind) for name in names.values()) + 1
                 names[chosen] = f"{kind}_{number}"
                 taken[names[chosen]] = path
         yield restarted + _with_assignments(command, taken, position + 1)
 
 
-def _removals(exchanges: Sequence[Exchange], base: str, names: Mapping[str, str]) -> Iterator[str]:
-    """Yield a command for each thread that these requests made, and did not remove."""
+def _removals(exchanges: Sequence[Exchange], own_ids: Collection[str], base: str) -> Iterator[str]:
+    """Yield a command for each thread that was made under one of `own_ids`, and not removed.
+
+    What was made under an id that the deployment chose is not removed: a deployment that answers
+    with the id of somebody else's thread would have that deleted.
+    """
     secrets = _secrets(exchanges)
-    gone = {
-        each.url.rpartition("/")[2]
-        for each in exchanges
-        if each.method == "DELETE" and (each.status or 0) // 100 == _SUCCESS
-    }
-    for each in exchanges:
-        root, threads, _ = each.url.partition("/threads")
-        own_id = _made_by(each)
-        is_known = own_id in names or own_id in (each.request_body or "")
-        if not (own_id and threads and is_known) or own_id in gone:
+    done = [each for each in exchanges if (each.status or 0) // 100 == _SUCCESS]
+    gone = {each.url.rpartition("/")[2] for each in done if each.method == "DELETE"}
+    left = False
+    for each in done:
+        if each.operation not in ("create", "copy"):
             continue
-        gone.add(own_id)
-        # An empty variable must not make the URL one of all threads.
-        shown = f"${{{names[own_id]}:?}}" if own_id in names else own_id
-        url = f"{root}/threads/"
-        begins = '"$URL/threads/' if base and _is_below(url, base) else f'"{url}'
-        parts = ["curl", "-sS", "-X", "DELETE", f'{begins}{shown}"']
-        parts += _headers(each, secrets, without="content-type")
-        yield " ".join([*parts, *_TELLS_STATUS])
-
-
-def _made_by(exchange: Exchange) -> str:
-    """Return the id of the thread that was made by a request; an empty string if none was."""
-    if exchange.operation not in ("create", "copy") or (exchange.status or 0) // 100 != _SUCCESS:
-        return ""
-    answer = json_or_none(exchange.response_body or "")
-    own_id = answer.get("thread_id") if isinstance(answer, dict) else None
-    return own_id if isinstance(own_id, str) and _UUID.fullmatch(own_id) else ""
-
-
-def _headers(exchange: Exchange, secrets: Mapping[str, str], without: str = "") -> Iterator[str]:
-    """Yield the words for the headers of a request that curl does not send by itself."""
-    for name, value in exchange.request_headers:
-        if name.lower() in SENT_BY_CURL_ITSELF or name.lower() == without:
-            continue
-        yield "-H"
-        if variable := secrets.get(name.lower()) if REDACTED in value else None:
-            before, _, after = value.partition(REDACTED)
-            yield _joined([f"{name}: {before}", variable, after])
-        else:
-            yield shell_quote(f"{name}: {value}")
+        body = json_or_none(each.request_body or "")
+        own_id = str(body.get("thread_id")) if isinstance(body, dict) else ""
+        if own_id not in own_ids:
+            left = True
+        elif own_id not in gone:
+            gone.add(own_id)
+            removal = replace(each, method="DELETE", url=f"{each.url}/{own_id}", request_body=None)
+            yield _command(removal, base, {}, secrets, placeholders=False)
+    if left:
+        yield _LEFT
 
 
 def _command(
@@ -192,7 +158,14 @@ def _command(
 ) -> str:
     """Return the command of one exchange, with variables for what is in `names`."""
     parts = ["curl", "-sS", "-X", exchange.method, _quoted_url(exchange.url, base, names)]
-    parts += _headers(exchange, secrets)
+    for name, value in exchange.request_headers:
+        if name.lower() in SENT_BY_CURL_ITSELF:
+            continue
+        if variable := secrets.get(name.lower()) if REDACTED in value else None:
+            before, _, after = value.partition(REDACTED)
+            parts += ["-H", _joined([f"{name}: {before}", variable, after])]
+        else:
+            parts += ["-H", shell_quote(f"{name}: {value}")]
     if exchange.request_body is not None:
         parts += ["--data-raw", _joined(_pieces(exchange.request_body, names))]
     command = " ".join([*parts, *_TELLS_STATUS])
@@ -263,7 +236,7 @@ def _ids_chosen_by_deployment(exchange: Exchange) -> Iterator[tuple[str, str, st
     asked = exchange.url + (exchange.request_body or "")
     for path, key, value in _members(answer):
         made = exchange.operation in ("create", "copy") and path == ".thread_id"
-        kind = _MADE if made else _IDS.get(key)
+        kind = "THREAD" if made else _IDS.get(key)
         if kind and isinstance(value, str) and value and value not in asked:
             yield path, kind, value
 
