@@ -9,14 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import conformance
-from conformance.data import schemas_dir
+from conformance.data import fixtures_dir, schemas_dir
 
 
 def code_digest(parts: Iterable[str], *words: str) -> str:
-    """Return a digest of parts of this package, the schemas, Python's version and the `words`.
+    """Return a digest of parts of this package, its data, Python's version and the `words`.
 
-    A part is a folder, whose Python files count, or a file. The versions of the libraries that
-    generate data count as well.
+    A part is a folder, whose Python files count, or a file. The data are the schemas and the
+    documented requests; the versions of the libraries that generate data count as well.
     """
     digest = hashlib.sha256()
     package = Path(conformance.__file__).parent
@@ -24,7 +24,8 @@ def code_digest(parts: Iterable[str], *words: str) -> str:
     code = (
         file for place in places for file in ([place] if place.is_file() else place.rglob("*.py"))
     )
-    for file in sorted((*code, *schemas_dir().glob("*"))):
+    documented = (file for file in (fixtures_dir() / "documented").rglob("*") if file.is_file())
+    for file in sorted((*code, *schemas_dir().glob("*"), *documented)):
         digest.update(file.read_bytes())
     versions = map(version, ("hypothesis", "schemathesis"))
     for each in (*versions, *map(str, sys.version_info[:2]), *words):

@@ -13,6 +13,13 @@ def cache_dir(name: str) -> Path:
     return _below("XDG_CACHE_HOME", ".cache", name)
 
 
+def keep_newest(directory: Path, pattern: str, most: int) -> None:
+    """Remove the oldest files of a pattern beyond the newest `most`."""
+    files = sorted(directory.glob(pattern), key=lambda file: file.stat().st_mtime)
+    for file in files[:-most]:
+        file.unlink(missing_ok=True)
+
+
 def state_dir(name: str) -> Path:
     """Return `$XDG_STATE_HOME/threads-conformance/NAME`, by default below `~/.local/state`."""
     return _below("XDG_STATE_HOME", ".local/state", name)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -219,6 +219,21 @@ def arguments_of(*arguments: str) -> list[str]:
 def environment_of(**added: str) -> dict[str, str]:
     """Return an environment in which this checkout is importable from any folder."""
     return {**os.environ, "PYTHONPATH": str(CHECKOUT), **added}
+
+
+@contextmanager
+def started_process(arguments: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Start a process whose output is read, and kill it at the end if it still runs.
+
+    Who wants its exit status calls `communicate` in the block. Standard error is part of standard
+    output, unless the options say otherwise.
+    """
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
+    with subprocess.Popen(arguments, text=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def command(

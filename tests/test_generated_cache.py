@@ -8,6 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 import conformance
+from conformance import code_digest
 from conformance.checks.generators import generated_cache
 from conformance.checks.generators.for_all import for_all
 from conformance.checks.outcomes import PromiseBroken
@@ -67,6 +68,19 @@ def test_code_that_makes_the_data_is_a_circumstance(
     before = digest()
     assert digest() == before
     file.write_text("LONGEST = 4")
+    assert digest() != before
+
+
+def test_the_documented_requests_are_a_circumstance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "documented" / "copy" / "001.json"
+    file.parent.mkdir(parents=True)
+    monkeypatch.setattr(code_digest, "fixtures_dir", lambda: tmp_path)
+    digest = generated_cache._circumstances.__wrapped__
+    file.write_text("{}")
+    before = digest()
+    file.write_text("[]")
     assert digest() != before
 
 

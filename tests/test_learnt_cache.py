@@ -83,9 +83,8 @@ def test_few_files_are_kept(tmp_path: Path) -> None:
     for seed in range(15):
         settings = new_settings("http://reference.test", run_dir=tmp_path, seed=seed)
         LearntCache(settings, DECISIONS).store({"one": Impact()})
-    kept = list(cache_dir("learnt").iterdir())
-    assert len([each for each in kept if each.suffix == ".gz"]) == 12
-    assert len(kept) == 24
+    kept = {each.name for each in cache_dir("learnt").iterdir()}
+    assert len(kept - {".lock"}) == 12
 
 
 def test_what_decides_is_there() -> None:

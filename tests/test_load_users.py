@@ -7,10 +7,9 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -22,7 +21,7 @@ from conformance.reference.process import ReferenceProcess
 from conformance.report.record import load_report
 from conformance.runner.cleanup import clean_up
 from conformance.waiting import wait_until
-from tests.conftest import arguments_of, command, environment_of, threads_of
+from tests.conftest import arguments_of, command, environment_of, started_process, threads_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -49,22 +48,10 @@ def processes_of(pid: int) -> list[psutil.Process]:
     ]
 
 
-@contextmanager
-def ended_at_last(arguments: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Start a process whose output is read, and kill it at the end if it still runs."""
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 def running(folder: Path, url: str, *more: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """Start a run under load; one of the whole profile lasts for seconds after its checks began."""
     arguments = arguments_of("run", "--url", url, "--load", "4", "--load-pause", "0.05", *more)
-    return ended_at_last(arguments, cwd=folder, env=environment_of())
+    return started_process(arguments, cwd=folder, env=environment_of())
 
 
 def under_load(process: subprocess.Popen[str], url: str) -> list[psutil.Process]:
@@ -149,7 +136,7 @@ def test_users_send_the_credentials_and_nobody_sees_them(tmp_path: Path) -> None
     key = tmp_path / "key"
     key.write_text("the-key-of-the-users\n", encoding="utf-8")
     serving = arguments_of("serve", "--port", "0", "--api-key", "the-key-of-the-users")
-    with ended_at_last(serving, env=environment_of()) as server:
+    with started_process(serving, env=environment_of()) as server:
         assert server.stdout is not None
         url = server.stdout.readline().split()[-1]
         with running(tmp_path, url, "--api-key-file", str(key), "--capability", "get") as process:

@@ -31,6 +31,7 @@ from tests.conftest import (
     as_json,
     command,
     environment_of,
+    started_process,
     written_report,
 )
 from tests.launching import assert_gone, starts, wait_until, write_launcher
@@ -158,13 +159,8 @@ def test_nothing_is_left_of_a_run_that_is_interrupted_while_it_restarts(
         "run", "--server", "fake==1.0", "--launcher", "fake.toml", "--restart", "kill",
         "--requirement", "DURABLE-*",
     )  # fmt: skip
-    with subprocess.Popen(
-        arguments,
-        cwd=tmp_path,
-        env=environment_of(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    with started_process(
+        arguments, cwd=tmp_path, env=environment_of(), stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert next(line for line in process.stdout if line.strip()).startswith("Deployment")
@@ -172,9 +168,7 @@ def test_nothing_is_left_of_a_run_that_is_interrupted_while_it_restarts(
         # The keeper of the first server ends with it, and another one starts.
         wait_until(lambda: not all(each.is_running() for each in before))
         process.send_signal(signal.SIGINT)
-        process.stdout.read()
-        assert process.stderr is not None
-        said = process.stderr.read()
+        _, said = process.communicate()
     # No MUST was asked for, so that none is undecided.
     assert process.returncode in (0, 3)
     assert "stopped unexpectedly" not in said

@@ -19,7 +19,7 @@ from conformance.deployment.launch.launcher import read_launcher
 from conformance.deployment.launch.start import launched
 from conformance.report.record import load_report
 from conformance.report.run.write import report_json
-from tests.conftest import arguments_of, command, environment_of
+from tests.conftest import arguments_of, command, environment_of, started_process
 from tests.launching import (
     FAULT,
     REQUIREMENT,
@@ -207,13 +207,8 @@ def test_nothing_is_left_of_an_interrupted_start(number: signal.Signals, tmp_pat
 def test_servers_start_ends_with_a_server_that_ends_by_itself(tmp_path: Path) -> None:
     write_launcher(tmp_path)
     arguments = arguments_of("servers", "start", "fake==1.0", "--launcher", "fake.toml")
-    with subprocess.Popen(
-        arguments,
-        cwd=tmp_path,
-        env=environment_of(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    with started_process(
+        arguments, cwd=tmp_path, env=environment_of(), stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("ready: ")
@@ -234,13 +229,11 @@ def test_an_interrupted_run_does_not_replace_the_report_of_a_whole_one(
         CONFORMANT, run=dataclasses.replace(CONFORMANT.run, partial=partial)
     )
     (latest / "report.json").write_text(report_json(earlier), encoding="utf-8")
-    with subprocess.Popen(
-        arguments_of("run"), cwd=tmp_path, env=environment_of(), stdout=subprocess.PIPE, text=True
-    ) as process:
+    with started_process(arguments_of("run"), cwd=tmp_path, env=environment_of()) as process:
         assert process.stdout is not None
         assert next(line for line in process.stdout if line.strip()).startswith("Deployment")
         process.send_signal(signal.SIGINT)
-        told = process.stdout.read()
+        told, _ = process.communicate()
     kept = load_report(latest)
     made = kept if partial else load_report(tmp_path / "reports" / "selection")
     assert (kept == earlier) is not partial

@@ -49,9 +49,7 @@ def worker_specification(command: str) -> str:
     `command` starts a Python, and may be preceded by a number of workers, as in `4*ssh build2
     /opt/venv/bin/python`. Raises `WorkerCommandError`.
     """
-    number, star, rest = command.partition("*")
-    if not (star and number.isdecimal()):
-        number, rest = "1", command
+    number, rest = _number_and_command(command)
     if not int(number):
         raise WorkerCommandError(f"{command!r} starts no worker: give at least 1")
     try:
@@ -82,8 +80,8 @@ def check_worker(specification: str, command: str) -> None:
         told = gateway.remote_exec(_TELLS_VERSION).receive(_START_S)
     except (OSError, EOFError, RemoteError) as missing:
         raise WorkerCommandError(
-            f"{command!r} starts a Python that has no threads-conformance of today: install "
-            f"{__version__} for it, and try it followed by -m conformance --version"
+            f"{command!r} starts a Python that has no threads-conformance: install {__version__} "
+            "for it, and try it followed by -m conformance --version"
         ) from missing
     finally:
         group.terminate(timeout=5.0)
@@ -97,10 +95,15 @@ def check_worker(specification: str, command: str) -> None:
             )
 
 
+def _number_and_command(given: str) -> tuple[str, str]:
+    """Return the number of workers, in digits, and the command that starts one."""
+    number, star, rest = given.partition("*")
+    return (number, rest) if star and number.isdecimal() else ("1", given)
+
+
 def _check_python(command: str) -> None:
     """Raise `WorkerCommandError` unless the command starts a Python, which tells its version."""
-    number, star, rest = command.partition("*")
-    words = shlex.split(rest if star and number.isdecimal() else command)
+    words = shlex.split(_number_and_command(command)[1])
     try:
         ended = subprocess.run(
             [*words, "-V"],

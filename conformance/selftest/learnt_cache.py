@@ -13,7 +13,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
@@ -22,12 +21,13 @@ from conformance.code_digest import code_digest
 from conformance.deployment.settings import Settings
 from conformance.reference.wire import WireRequest
 from conformance.selftest.impact import Impact, SentRequest
-from conformance.user_dirs import cache_dir
+from conformance.user_dirs import cache_dir, keep_newest
 
 #: What decides what a check touches.
 _DECIDING = (
     *("checks", "clients", "contract", "deployment", "model", "reference", "runner", "suite"),
-    *("faults/registry.py", "selftest/worker.py", "selftest/impact.py"),
+    *("faults/registry.py", "selftest/worker.py", "selftest/asgi.py", "selftest/impact.py"),
+    *("data.py", "json_differences.py", "json_text.py", "parallel.py", "waiting.py"),
 )
 #: How many files are kept; the oldest are removed first.
 _MOST_FILES = 12
@@ -54,12 +54,12 @@ class LearntCache:
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             # Several processes of one matrix learn different checks.
-            with FileLock(f"{self._file}.lock"):
+            with FileLock(self._file.with_name(".lock")):
                 kept = self._read() | {check: _plain(each) for check, each in impacts.items()}
                 partial = self._file.with_suffix(".partial")
                 partial.write_bytes(gzip.compress(json.dumps(kept).encode(), 1))
                 partial.replace(self._file)
-            _remove_oldest(self._file.parent)
+                keep_newest(self._file.parent, "*.json.gz", _MOST_FILES)
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -112,10 +112,3 @@ def _plain(impact: Impact) -> dict[str, Any]:
 
 def _name(decision: _Decision) -> str:
     return f"{decision.__module__}.{decision.__qualname__}"
-
-
-def _remove_oldest(directory: Path) -> None:
-    files = sorted(directory.glob("*.json.gz"), key=lambda file: file.stat().st_mtime)
-    for file in files[:-_MOST_FILES]:
-        file.unlink(missing_ok=True)
-        Path(f"{file}.lock").unlink(missing_ok=True)

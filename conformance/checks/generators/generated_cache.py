@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.code_digest import code_digest
-from conformance.user_dirs import cache_dir
+from conformance.user_dirs import cache_dir, keep_newest
 
 #: How many files are kept in the user's cache; the oldest are removed first.
 MOST_FILES = 400
@@ -54,13 +54,7 @@ def store_cached(values: Iterable[Any], *name: object) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(text, encoding="utf-8")
         partial.replace(file)
-        _remove_oldest(file.parent)
-
-
-def _remove_oldest(directory: Path) -> None:
-    files = sorted(directory.glob("*.json"), key=lambda file: file.stat().st_mtime)
-    for file in files[:-MOST_FILES]:
-        file.unlink(missing_ok=True)
+        keep_newest(file.parent, "*.json", MOST_FILES)
 
 
 def _file(key: str) -> Path:

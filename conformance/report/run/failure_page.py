@@ -100,7 +100,6 @@ class FailurePart:
     expected: View | None
     actual: View | None
     curl: str
-    curl_is_long: bool
     steps: tuple[Step, ...]
     asked_reference: str
 
@@ -139,16 +138,16 @@ def failure_parts(
     addresses = anchors(told)
     taken = set(addresses)
     found = []
-    curls = [each.check.failure.curl if each.check.failure else "" for each in told]
-    for each, address, curl, has_room in zip(
-        told, addresses, curls, _have_room(curls), strict=True
-    ):
+    for each, address in zip(told, addresses, strict=True):
         others = [f"failure-{name}" for name in each.group.requirements]
         others = [name for name in dict.fromkeys(others) if name not in taken]
         taken.update(others)
         part = _part(each, address, tuple(others), report, requirements, reference, limits)
-        found.append(replace(part, curl=curl if has_room else "", curl_is_long=not has_room))
-    return tuple(found)
+        found.append(part)
+    fitting = _have_room([each.curl for each in found])
+    return tuple(
+        part if fits else replace(part, curl="") for part, fits in zip(found, fitting, strict=True)
+    )
 
 
 def _part(
@@ -191,8 +190,7 @@ def _part(
         differences=differences,
         expected=view(_fitting(failure.expected, limits.value), paths) if failure else None,
         actual=view(_fitting(failure.actual, limits.value), paths) if failure else None,
-        curl="",
-        curl_is_long=False,
+        curl=failure.curl if failure else "",
         steps=tuple(_steps(told.check, report, answers, limits.body)),
         asked_reference=_asked(answers),
     )
