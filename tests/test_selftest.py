@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from conformance.cli import cli
 from conformance.commands import serve
 from conformance.contract.catalogue import HTTP, load_catalogue
+from conformance.contract.verdicts import Verdict
 from conformance.faults.registry import (
     Fault,
     FaultError,
@@ -36,6 +37,7 @@ from conformance.selftest.fault_row import Matrix, Outcome, Row, is_killed
 from conformance.selftest.impact import Impact, ImpactRecorder, SentRequest
 from conformance.selftest.try_faults import choose_faults, choose_narrow
 from conformance.selftest.try_rows import MatrixOptions
+from conformance.selftest.worker import Worker
 
 GET_BY_CLIENTS = "clients-get-a-thread-without-values"
 
@@ -215,6 +217,34 @@ def test_restarts_try_only_the_faults_of_what_outlives_them(
     rows = {row.fault: row for row in results.items}
     assert (rows["of get"].checks, of_get.restarted) == (0, False)
     assert (rows["of restarts"].checks, of_restarts.restarted) == (2, True)
+
+
+@pytest.mark.slow
+def test_what_is_known_of_earlier_matrices_changes_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    learnt: list[int] = []
+    not_passed: list[int] = []
+    learn = Worker.learn
+
+    def counting(worker: Worker, items: Sequence[pytest.Item]) -> None:
+        learn(worker, items)
+        learnt.append(len(worker._new))
+        verdicts = [worker.learnt.verdicts[each] for each in worker._new]
+        not_passed.append(sum(each is not Verdict.PASS for each in verdicts))
+
+    monkeypatch.setattr(Worker, "learn", counting)
+    forgets = Fault("forgets", ("COPY-03",), copy_forgets)
+    first, again = (rows_of(monkeypatch, forgets)["forgets"] for _ in range(2))
+    assert replace(first, duration_s=0, why=None) == replace(again, duration_s=0, why=None)
+    assert first.why is not None
+    assert again.why is not None
+    assert first.why.keys() == again.why.keys()
+    assert first.fell
+    # One check that had passed is run without the fault all the same, and those that had not.
+    assert learnt == [learnt[0], not_passed[0] + 1]
+    assert learnt[0] > 20 > learnt[1]
 
 
 @pytest.mark.slow
