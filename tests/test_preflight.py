@@ -257,7 +257,12 @@ def test_proxies_in_the_way(settings_for: MakeSettings, monkeypatch: pytest.Monk
             "the proxy on the way to http://deployment.test requires credentials (407)" in message
         )
         assert "HTTP_PROXY" in message
-    message = refusal(settings_for("http://deployment.test"))
+    # A port that is taken, so that no other test gets it, and on which nobody listens.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        at = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("http_proxy", f"http://me:swordfish@{at}")
+        message = refusal(settings_for("http://deployment.test"))
     assert (
         f"cannot connect to http://deployment.test through the proxy (the proxy {at} cannot"
         in message
