@@ -108,7 +108,7 @@ def test_an_answer_to_a_request_that_could_not_be_sent_is_read(
     ("head", "drop"),
     [
         (b"", b""),
-        (b"", b"H"),
+        (b"HTTP/1.1 200 O", b"K"),
         (OK, b"X-Slow: 1\r\n"),
         (OK + b"Content-Length: 1000000\r\n\r\n", b"x"),
         (CHUNKED, b"1\r\nx\r\n"),

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
 
 import httpcore
 import httpx
 
 from conformance.deployment.settings import MAX_BODY_MIB
 from conformance.deployment.wire.content_decoding import read_body, too_large_error
-from conformance.deployment.wire.deadline_connections import BoundedBackend, Limits, bounded
+from conformance.deployment.wire.connections import (
+    Connections,
+    DirectConnections,
+    ProxiedConnections,
+)
+from conformance.deployment.wire.deadline_connections import Limits, bounded
+from conformance.deployment.wire.incoming import Incoming
 from conformance.deployment.wire.proxies import Proxy
 from conformance.deployment.wire.stream_reading import READER, Reader
 
 #: Key of `request.extensions` for a `threading.Event`: once it is set, by any thread, the
 #: client disconnects.
 CUT = "threads_conformance_cut"
-#: Default cap of a response body after decompression, in MiB.
-#: Below uvicorn's five seconds, so that a connection is not reused while it is being closed.
-_KEEPALIVE_S = 3.0
-
 _PROXY_WANTS_CREDENTIALS = 407
 # The most specific first, since the first match counts.
 _EQUIVALENTS = (
@@ -39,7 +40,9 @@ _TRANSLATED = tuple(kind for kind, _ in _EQUIVALENTS)
 
 
 class HttpTransport(httpx.BaseTransport):
-    """A transport that sends a request over HTTP/1.1 and reads its response to the end.
+    """A transport that sends a request and reads its response to the end.
+
+    By HTTP/1.1, or by HTTP/2 where a server offers it.
 
     The time limit of a request, `extensions["timeout"]["read"]` in seconds, is one deadline
     for all of it: name resolution, connection, request, headers, and the body to its last
@@ -56,25 +59,8 @@ class HttpTransport(httpx.BaseTransport):
     ) -> None:
         self._max_body = max_body
         self._proxied = proxy is not None
-        if proxy is None:
-            self._pool = httpcore.ConnectionPool(
-                ssl_context=tls,
-                max_connections=None,
-                keepalive_expiry=_KEEPALIVE_S,
-                network_backend=BoundedBackend(),
-            )
-            return
-        url = proxy.url
-        self._pool = httpcore.HTTPProxy(
-            httpcore.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            ),
-            proxy_auth=(url.username, url.password) if url.username else None,
-            ssl_context=tls,
-            proxy_ssl_context=tls if url.scheme == "https" else None,
-            max_connections=None,
-            keepalive_expiry=_KEEPALIVE_S,
-            network_backend=BoundedBackend(proxy.address),
+        self._connections: Connections = (
+            DirectConnections(tls) if proxy is None else ProxiedConnections(proxy, tls)
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -82,56 +68,37 @@ class HttpTransport(httpx.BaseTransport):
         timeouts = request.extensions.get("timeout") or {}
         reader: Reader | None = request.extensions.get(READER)
         limits = Limits(timeouts.get("read"), reader or request.extensions.get(CUT))
-        assert isinstance(request.stream, httpx.SyncByteStream)
-        sent = httpcore.Request(
-            method=request.method,
-            url=httpcore.URL(
-                scheme=request.url.raw_scheme,
-                host=request.url.raw_host,
-                port=request.url.port,
-                target=request.url.raw_path,
-            ),
-            headers=request.headers.raw,
-            content=request.stream,
-        )
-        with bounded(limits):
-            try:
-                answer = self._pool.handle_request(sent)
-                try:
-                    return self._read(answer, reader)
-                finally:
-                    answer.close()
-            except _TRANSLATED as broken:
-                raise _equivalent(broken) from broken
+        try:
+            with bounded(limits), self._connections.response(request) as received:
+                return self._read(received, reader)
+        except _TRANSLATED as broken:
+            raise _equivalent(broken) from broken
 
     def close(self) -> None:
         """Close the connections."""
-        self._pool.close()
+        self._connections.close()
 
-    def _read(self, answer: httpcore.Response, reader: Reader | None) -> httpx.Response:
-        if self._proxied and answer.status == _PROXY_WANTS_CREDENTIALS:
+    def _read(self, received: Incoming, reader: Reader | None) -> httpx.Response:
+        if self._proxied and received.status == _PROXY_WANTS_CREDENTIALS:
             raise httpx.ProxyError("407 Proxy Authentication Required")
-        headers = httpx.Headers(answer.headers)
+        headers = httpx.Headers(received.headers)
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_body:
             raise too_large_error(self._max_body)
-        assert isinstance(answer.stream, Iterable)
         encoding = headers.get("content-encoding", "")
-        pieces = answer.stream
+        pieces = received.pieces
         if reader is not None:
-            pieces = reader.read(answer.stream, headers.get("content-type", ""))
+            pieces = reader.read(pieces, headers.get("content-type", ""))
         body = read_body(pieces, encoding, self._max_body)
         if encoding:
             # They describe the encoded body, not the decoded one.
             for name in ("content-encoding", "content-length"):
                 headers.pop(name, None)
-        kept = {
-            name: answer.extensions[name]
-            for name in ("http_version", "reason_phrase")
-            if name in answer.extensions
-        }
         response = httpx.Response(
-            answer.status, headers=headers, stream=httpx.ByteStream(body), extensions=kept
+            received.status,
+            headers=headers,
+            stream=httpx.ByteStream(body),
+            extensions=received.extensions,
         )
         response.read()
         return response

@@ -1,0 +1,225 @@
+"""One HTTP/1.1 connection, for one request after another, on which llhttp parses the responses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+import httpcore
+import httptools
+import httpx
+
+from conformance.deployment.wire.incoming import Incoming
+
+#: Bytes that are read at once, at most.
+_READ_AT_ONCE = 64 * 1024
+#: Bytes of a head, its interim responses included, that are read at most; h11 allows as many.
+_LONGEST_HEAD = 100 * 1024
+#: Bytes around one byte of the body, at most: a chunk of one byte has five, and may have a name.
+_MOST_AROUND_A_BYTE = 16
+
+#: What a line of the head must not hold: it would be read as the end of the line, or not at all.
+_NOT_IN_A_LINE = re.compile(rb"[\x00\r\n]")
+_NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+_VALUE = re.compile(rb"[^\x00\s]+(?:[^\x00\r\n]*[^\x00\s])?|")
+
+_SWITCHING_PROTOCOLS = 101
+_FIRST_FINAL_STATUS = 200
+
+
+class Http1Connection:
+    """A connection by HTTP/1.1 over `stream`; it closes itself where it cannot be used again.
+
+    One request at a time: the body of a response is read to its end, or the connection closed,
+    before the next request.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        self._is_reusable = True
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the last response was read to its end, and the server keeps the connection."""
+        return self._is_reusable and not self._stream.get_extra_info("is_readable")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._is_reusable = False
+        self._stream.close()
+
+    def handle_request(self, request: httpx.Request) -> Incoming:
+        """Send a request and return its response, whose body is still to be read.
+
+        Raises `httpx.RemoteProtocolError` for what is no response, `httpx.LocalProtocolError` for
+        a request that HTTP/1.1 cannot carry, and what the stream raises.
+        """
+        self._is_reusable = False
+        self._stream.write(_head(request) + request.content)
+        response = _Response(self._stream, request.method)
+        response.read_head()
+        return Incoming(
+            status=response.status,
+            headers=response.headers,
+            extensions={
+                "http_version": b"HTTP/" + response.http_version.encode(),
+                "reason_phrase": response.reason,
+            },
+            pieces=self._body(response),
+        )
+
+    def _body(self, response: _Response) -> Iterator[bytes]:
+        yield from response.body()
+        self._is_reusable = response.keeps_alive
+
+
+class _Response:
+    """One response while it is received; the parser calls the methods whose names begin with on."""
+
+    def __init__(self, stream: httpcore.NetworkStream, method: str) -> None:
+        self._stream = stream
+        self._is_head = method == "HEAD"
+        self._parser = httptools.HttpResponseParser(self)
+        # Lines may end by LF alone (RFC 9112, 2.2), and many servers pad the size of a chunk.
+        self._parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+        self.status, self.reason, self.http_version = 0, b"", ""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.keeps_alive = False
+        self._pieces: list[bytes] = []
+        self._has_head = self._is_complete = False
+        #: Bytes received, and those of them that are the body.
+        self._received = self._of_body = 0
+        self._broken: httpx.RemoteProtocolError | None = None
+
+    def read_head(self) -> None:
+        """Receive until status and headers are there, those of the final response."""
+        while not self._has_head:
+            self._receive()
+            if self._broken and not self._has_head:
+                raise self._broken
+            if self._received > _LONGEST_HEAD and not self._has_head:
+                raise httpx.RemoteProtocolError(
+                    f"the head of the answer is longer than {_LONGEST_HEAD // 1024} KiB"
+                )
+
+    def body(self) -> Iterator[bytes]:
+        """Yield the pieces of the body as they come, to its end."""
+        while True:
+            pieces, self._pieces = self._pieces, []
+            yield from pieces
+            if self._broken:
+                raise self._broken
+            if self._is_complete:
+                return
+            if self._received - self._of_body > _LONGEST_HEAD + _MOST_AROUND_A_BYTE * self._of_body:
+                raise httpx.RemoteProtocolError("the answer has far more framing than body")
+            self._receive()
+
+    def _receive(self) -> None:
+        received = self._stream.read(_READ_AT_ONCE)
+        if not received:
+            self._end()
+            return
+        self._received += len(received)
+        try:
+            self._parser.feed_data(received)
+        except httptools.HttpParserUpgrade:
+            # What follows a 101 is no HTTP.
+            self._is_complete = True
+        except httptools.HttpParserError as broken:
+            if self._is_complete:
+                # It does not belong to this response.
+                self.keeps_alive = False
+            else:
+                self._broken = httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {broken}")
+
+    def _end(self) -> None:
+        """Decide what it means that the server has closed the connection."""
+        if not self._has_head:
+            self._broken = httpx.RemoteProtocolError(
+                "Server disconnected without sending a response."
+                if not self._received
+                else "peer closed connection within the head of the answer"
+            )
+        elif self._is_framed():
+            self._broken = httpx.RemoteProtocolError(
+                "peer closed connection without sending complete message body "
+                f"(received {self._of_body} bytes)"
+            )
+        else:
+            self._is_complete = True
+
+    def _is_framed(self) -> bool:
+        """Return whether the headers tell where the body ends: else the connection's end does."""
+        for name, value in self.headers:
+            lowered = name.lower()
+            if lowered == b"content-length":
+                return True
+            if lowered == b"transfer-encoding" and value.lower().endswith(b"chunked"):
+                return True
+        return False
+
+    def on_message_begin(self) -> None:
+        """Take note that a response begins."""
+        if self._is_complete:
+            # Another one that nobody has asked for.
+            self.keeps_alive = False
+
+    def on_status(self, text: bytes) -> None:
+        """Take a part of the reason phrase."""
+        if not self._has_head:
+            self.reason += text
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; those after the body are no part of the head."""
+        if not self._has_head:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Take the status, unless the response is an interim one."""
+        if self._has_head:
+            return
+        status = self._parser.get_status_code()
+        if status < _FIRST_FINAL_STATUS and status != _SWITCHING_PROTOCOLS:
+            self.headers, self.reason = [], b""
+            return
+        self.status, self.http_version = status, self._parser.get_http_version()
+        self._has_head = True
+        # What llhttp takes for the body of a response to HEAD is none.
+        self._is_complete = self._is_head
+
+    def on_body(self, piece: bytes) -> None:
+        """Take a part of the body."""
+        if not self._is_complete:
+            self._of_body += len(piece)
+            self._pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        """Take note that the response is complete, unless it is an interim one."""
+        if self._has_head and not self._is_complete:
+            self._is_complete = True
+            self.keeps_alive = self._parser.should_keep_alive()
+
+
+def _head(request: httpx.Request) -> bytes:
+    target = request.url.raw_path
+    if _NOT_IN_A_LINE.search(target) or b" " in target:
+        raise httpx.LocalProtocolError("Illegal target characters")
+    if not _NAME.fullmatch(request.method.encode()):
+        raise httpx.LocalProtocolError("Illegal method characters")
+    lines = b"".join([_line(name, value) for name, value in request.headers.raw])
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method.encode(), target, lines)
+
+
+@lru_cache(maxsize=1024)
+def _line(name: bytes, value: bytes) -> bytes:
+    """Return the line of a header: most are those of the request before."""
+    if not _NAME.fullmatch(name):
+        raise httpx.LocalProtocolError(f"Illegal header name {name!r}")
+    if not _VALUE.fullmatch(value):
+        # It may be a credential, so it is not told.
+        raise httpx.LocalProtocolError(f"Illegal value of the header {name!r}")
+    return b"%b: %b\r\n" % (name, value)

@@ -1,0 +1,98 @@
+"""One HTTP/2 connection, for one request after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+import h2.exceptions
+import httpcore
+import httpx
+
+from conformance.deployment.wire.incoming import Incoming
+
+
+def core_request(request: httpx.Request) -> httpcore.Request:
+    """Return the request as httpcore takes it."""
+    assert isinstance(request.stream, httpx.SyncByteStream)
+    return httpcore.Request(
+        method=request.method,
+        url=core_url(request.url),
+        headers=request.headers.raw,
+        content=request.stream,
+    )
+
+
+def core_url(url: httpx.URL) -> httpcore.URL:
+    """Return the URL as httpcore takes it."""
+    return httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
+
+
+def incoming(response: httpcore.Response) -> Incoming:
+    """Return what httpcore receives."""
+    assert isinstance(response.stream, Iterable)
+    kept = {
+        name: response.extensions[name]
+        for name in ("http_version", "reason_phrase")
+        if name in response.extensions
+    }
+    return Incoming(response.status, response.headers, kept, response.stream)
+
+
+class Http2Connection:
+    """A connection by HTTP/2 over `stream`, of one request at a time.
+
+    The time limit of a request ends its connection, with which no other request is to end.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream, url: httpx.URL) -> None:
+        self._connection = httpcore.HTTP2Connection(core_url(url).origin, stream)
+        self._is_free = True
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the last response was read to its end, and the server keeps the connection."""
+        return self._is_free and self._connection.is_idle() and self._connection.is_available()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._is_free = False
+        with suppress(h2.exceptions.H2Error):
+            self._connection.close()
+
+    def handle_request(self, request: httpx.Request) -> Incoming:
+        """Send a request and return its response, whose body is still to be read.
+
+        Raises `httpcore.ConnectionNotAvailable` if the server ended the connection before it took
+        the request, `httpx.RemoteProtocolError` for what is no response, and what the stream
+        raises.
+        """
+        self._is_free = False
+        with _violations():
+            received = incoming(self._connection.handle_request(core_request(request)))
+        return Incoming(
+            received.status, received.headers, received.extensions, self._body(received.pieces)
+        )
+
+    def _body(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        with _violations():
+            yield from pieces
+        self._is_free = True
+
+
+@contextmanager
+def _violations() -> Iterator[None]:
+    """Raise what the server did against the protocol as such: httpcore takes it for our doing."""
+    try:
+        yield
+    except h2.exceptions.H2Error as broken:
+        raise httpx.RemoteProtocolError(f"the answer is not HTTP/2: {broken}") from broken
+    except httpcore.LocalProtocolError as broken:
+        if broken.args and isinstance(broken.args[0], h2.exceptions.H2Error):
+            raise httpx.RemoteProtocolError(f"the answer is not HTTP/2: {broken}") from broken
+        raise
+    except ValueError as broken:
+        # The status is not a number.
+        raise httpx.RemoteProtocolError(f"the answer is not HTTP/2: {broken}") from broken
