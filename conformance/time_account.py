@@ -16,7 +16,7 @@ class Activity(StrEnum):
 
     #: From the start of the process to its first check: imports, first questions, collection.
     STARTING = "starting"
-    #: From the end of a request to the first byte of its answer: the server, and the round trip.
+    #: Waiting for the bytes of an answer: the server, and the round trip.
     SERVER = "server"
     #: What else a request takes: guard, ledger, connection, sending, reading, record.
     WIRE = "wire"

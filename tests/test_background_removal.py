@@ -206,7 +206,9 @@ def test_a_thread_with_a_cron_is_left_to_the_clean_up(settings_for: MakeSettings
     ("workers", "keep", "options", "removes"),
     [
         pytest.param("2", False, {}, True, id="workers"),
-        pytest.param("0", False, {}, False, id="one process"),
+        pytest.param("0", False, {}, True, id="one process"),
+        # There the clean-up removes many at once.
+        pytest.param("0", False, {"disposable": True}, False, id="one process, disposable"),
         pytest.param("2", True, {}, False, id="keep"),
         pytest.param("2", False, {"other_headers": (("k", "v"),)}, False, id="two tenants"),
     ],

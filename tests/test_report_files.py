@@ -385,9 +385,13 @@ class TestHar:
 
     def test_an_exchange_becomes_an_entry(self, tmp_path: Path) -> None:
         sent = exchange(
-            method="POST", url="http://127.0.0.1:2024/threads/search?a=1&b=", request_body="{}"
+            method="POST",
+            url="http://127.0.0.1:2024/threads/search?a=1&b=",
+            request_body="{}",
+            http_version="HTTP/2",
         )
         (entry,) = self.entries(tmp_path, sent)
+        assert entry["request"]["httpVersion"] == entry["response"]["httpVersion"] == "HTTP/2"
         assert entry["startedDateTime"] == sent.started_at
         assert entry["request"]["postData"] == {"mimeType": "application/json", "text": "{}"}
         assert entry["request"]["queryString"] == [

@@ -10,6 +10,7 @@ import pytest
 from conformance.contract.catalogue import load_catalogue
 from conformance.contract.causes import Cause
 from conformance.contract.verdicts import Stability, Verdict
+from conformance.deployment.cleanup.background import BackgroundRemoval
 from conformance.deployment.delivery.trouble import Execution, Trouble
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.record.exchange import Exchange
@@ -148,6 +149,19 @@ def test_a_run_tells_what_its_checks_passed_over(workers: str, settings_for: Mak
     assert "test_what_is_over_is_asked_for" in told.failure.actual
     assert "-X DELETE" in told.failure.curl
     assert report.cleanup.left == ()
+
+
+@pytest.mark.parametrize("workers", [pytest.param("0"), pytest.param("2", marks=pytest.mark.slow)])
+def test_a_run_tells_what_the_removal_beside_its_checks_was_answered(
+    workers: str, settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BackgroundRemoval, "server_errors", [DELETED])
+    report = _run(settings_for, (INTERNAL_ERROR, "CREATE-01"), workers)
+    verdicts = {each.id: each.verdict for each in report.requirements}
+    assert verdicts == {INTERNAL_ERROR: Verdict.FAIL, "CREATE-01": Verdict.PASS}
+    failure = report.check("answers::delete").failure
+    assert failure is not None
+    assert CLEAN_UP in failure.actual
 
 
 @pytest.mark.slow

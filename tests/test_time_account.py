@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from conformance import time_account
+from conformance.deployment.wire.http import HttpTransport
+from conformance.deployment.wire.stream_reading import READER, Reader
 from conformance.time_account import Activity, TimeAccount, close_account, open_account, spend
+from tests.sockets import head_of, raw_server
 
 
 class Clock:
@@ -78,6 +83,38 @@ def test_other_threads_are_not_counted(clock: Clock, account: TimeAccount) -> No
         other.start()
         other.join()
     assert spent(account) == {"starting": 2, "waiting": 5}
+
+
+def test_waiting_for_the_body_of_an_answer_is_the_servers_time(
+    clock: Clock, account: TimeAccount
+) -> None:
+    def handle(connection: socket.socket, over: threading.Event) -> None:
+        head_of(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        assert receiving.wait(10)
+        while account._open[-1] is not Activity.SERVER:
+            over.wait(0.001)
+        clock.now += 8
+        connection.sendall(b"{}")
+
+    receiving = threading.Event()
+    with raw_server(handle) as at, HttpTransport() as transport:
+        request = httpx.Request("GET", f"http://{at}/", extensions={READER: Opening(receiving)})
+        with spend(Activity.WIRE):
+            assert transport.handle_request(request).text == "{}"
+    assert spent(account) == {"starting": 2, "server": 8}
+
+
+class Opening(Reader):
+    """A reader that tells when the headers have been received."""
+
+    def __init__(self, opened: threading.Event) -> None:
+        super().__init__()
+        self._told = opened
+
+    def open(self, content_type: str) -> None:
+        super().open(content_type)
+        self._told.set()
 
 
 @pytest.fixture

@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from jsonschema.exceptions import ValidationError
-
-from conformance.contract.schemas import is_valid, validator
+from conformance.contract.schemas import Breach, is_valid, wrong_types_and_formats
 
 
 def must_be_refused(schema: str, body: Any) -> bool:
@@ -30,9 +28,9 @@ def must_be_refused(schema: str, body: Any) -> bool:
     ):
         # The SDK reference also allows the id of a checkpoint.
         del kind["before"]
-    for error in validator(schema).iter_errors(kind):
-        if (read := _lenient_value(error)) is not None and error.absolute_path:
-            *steps, last = error.absolute_path
+    for breach in wrong_types_and_formats(schema, kind):
+        if (read := _lenient_value(breach)) is not None and breach.path:
+            *steps, last = breach.path
             holder = kind
             for step in steps:
                 holder = holder[step]
@@ -60,13 +58,13 @@ def without_any_null(value: Any) -> Any:
     return value
 
 
-def _lenient_value(error: ValidationError) -> Any:
+def _lenient_value(breach: Breach) -> Any:
     """Return the value as a lenient server might read it; None if there is no other reading."""
-    value: Any = error.instance
+    value = breach.instance
     try:
-        if error.validator == "type" and error.validator_value in ("integer", "number"):
+        if breach.keyword == "type" and breach.expected in (("integer",), ("number",)):
             return int(value) if isinstance(value, str | bool) else None
-        if error.validator == "format" and error.validator_value == "uuid":
+        if breach.keyword == "format" and breach.expected == ("uuid",):
             return str(UUID(value))
     except ValueError:
         return None

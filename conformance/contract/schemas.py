@@ -125,6 +125,48 @@ def is_valid(name: str, instance: Any) -> bool:
         return validator(name).is_valid(instance)
 
 
+@dataclass(frozen=True)
+class Breach:
+    """One place of an instance that is of a wrong type, or not in a format.
+
+    `expected` are the types of JSON Schema that are allowed there, or the format alone.
+    """
+
+    path: tuple[str | int, ...]
+    keyword: str
+    expected: tuple[str, ...]
+    instance: Any
+
+
+def wrong_types_and_formats(name: str, instance: Any) -> list[Breach]:
+    """Return where an instance is of a type, or in no format, that the schema `name` allows."""
+    try:
+        return [
+            Breach(tuple(each.instance_path), each.kind.name, expected, each.instance)
+            for each in _compiled(name).iter_errors(instance)
+            if (expected := _expected(each.kind))
+        ]
+    except (ValueError, TypeError, OverflowError):
+        # What a compiled validator cannot read: lone surrogates, not-a-number.
+        return [
+            Breach(tuple(each.absolute_path), each.validator, expected, each.instance)
+            for each in validator(name).iter_errors(instance)
+            if each.validator in ("type", "format")
+            for expected in [_as_tuple(each.validator_value)]
+        ]
+
+
+def _expected(kind: jsonschema_rs.ValidationErrorKind) -> tuple[str, ...]:
+    """Return what the compiled validator expected, of a type or format; empty for all else."""
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Type):
+        return tuple(kind.types)
+    return (kind.format,) if isinstance(kind, jsonschema_rs.ValidationErrorKind.Format) else ()
+
+
+def _as_tuple(value: str | list[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
 @cache
 def member_names() -> frozenset[str]:
     """Return the names of all top-level members of the contract's schemas."""

@@ -383,6 +383,7 @@ class SuiteTransport(httpx.BaseTransport):
                 response_headers=headers,
                 response_body=answer,
                 error=redactor.text(error) if error else None,
+                http_version=response.http_version if response is not None else "HTTP/1.1",
             ),
             of_check=of_check,
         )

@@ -51,7 +51,7 @@ class Controller:
         self.alone: tuple[str, ...] = ()
         #: The part of the checks that the next process makes.
         self.part = Part.ALL
-        #: Whether workers remove the threads of checks that have ended, while others still run.
+        #: Whether processes that run checks remove the threads of ended ones while others run.
         self.removes_meanwhile = False
         self.interrupted = False
         self.defects = Defects()

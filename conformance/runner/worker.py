@@ -111,9 +111,9 @@ def pytest_configure(config: pytest.Config) -> None:
     checks = Checks(settings, connection)
     checks.elsewhere = elsewhere
     config.pluginmanager.register(checks)
-    if getattr(config, "workerinput", {}).get(REMOVES):
-        checks.removal = stack.enter_context(background_removal(settings, connection))
     controller = config.pluginmanager.get_plugin(CONTROLLER)
+    if _removes(config, controller):
+        checks.removal = stack.enter_context(background_removal(settings, connection))
     restarter = controller.restarter if isinstance(controller, Controller) else None
     config.stash[RESOURCES] = worker_resources = WorkerResources(settings, connection, restarter)
     config.add_cleanup(worker_resources.close)
@@ -125,6 +125,15 @@ def _settings_of(config: pytest.Config) -> Settings | None:
         return Settings.from_json(handed)
     controller = config.pluginmanager.get_plugin(CONTROLLER)
     return controller.settings if isinstance(controller, Controller) else None
+
+
+def _removes(config: pytest.Config, controller: object) -> bool:
+    """Return whether this process removes the threads of ended checks while others run."""
+    if isinstance(controller, Controller):
+        # On a disposable deployment the clean-up removes many by one request. Beside the checks
+        # of the same process that saves more than using the time in which they wait.
+        return controller.removes_meanwhile and not controller.settings.disposable
+    return bool(getattr(config, "workerinput", {}).get(REMOVES))
 
 
 def _part_of(config: pytest.Config) -> Part:
@@ -296,14 +305,19 @@ class Checks:
         """Tell the controller how a worker spent its time, and what its removal was answered."""
         if self.removal:
             self.removal.close()
+        removal_errors = [
+            server_error(CLEAN_UP, each)
+            for each in (self.removal.server_errors if self.removal else ())
+        ]
         handed_over = getattr(session.config, "workeroutput", None)
         if handed_over is None:
+            controller = session.config.pluginmanager.get_plugin(CONTROLLER)
+            if isinstance(controller, Controller):
+                controller.server_errors += removal_errors
             return
         if self._times is not None:
             handed_over[TIMES] = self._times.seconds()
-        if self.removal:
-            found = [server_error(CLEAN_UP, each) for each in self.removal.server_errors]
-            handed_over[REMOVAL_ERRORS] = json.dumps([dataclasses.asdict(each) for each in found])
+        handed_over[REMOVAL_ERRORS] = json.dumps(list(map(dataclasses.asdict, removal_errors)))
         if self.elsewhere:
             handed_over[FILES] = json.dumps(self.elsewhere.hand_over())
 

@@ -40,6 +40,8 @@ class Exchange:
     response_body: str | None = None
     error: str | None = None
     after_restart: bool = False
+    #: As HAR names it, such as `HTTP/2`.
+    http_version: str = "HTTP/1.1"
 
     def curl(self) -> str:
         """Return a shell command that sends the same request."""

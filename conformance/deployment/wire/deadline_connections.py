@@ -186,8 +186,6 @@ class _BoundedStream(httpcore.NetworkStream):
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
-        #: Whether no byte has come since the last one was sent.
-        self._is_unanswered = False
         #: What is to be sent before the next read: head and short body of a request go together.
         self._unsent = bytearray()
 
@@ -196,19 +194,14 @@ class _BoundedStream(httpcore.NetworkStream):
         with suppress(httpcore.WriteError):
             self._flush()
         limits = _LIMITS.get()
-        # A further read takes part of the same answer.
-        with spend(Activity.SERVER if self._is_unanswered else Activity.WIRE):
+        # Of the rest of an answer as well: a server may send the head long before the body.
+        with spend(Activity.SERVER):
             while True:
                 wait = limits.wait(limits.read_timeout())
-                try:
-                    received = self._stream.read(max_bytes, wait)
-                except httpcore.ReadTimeout:
-                    continue
-                self._is_unanswered = False
-                return received
+                with suppress(httpcore.ReadTimeout):
+                    return self._stream.read(max_bytes, wait)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._is_unanswered = True
         self._unsent += buffer
         if len(self._unsent) >= _PIECE:
             self._flush()

@@ -8,12 +8,12 @@ import httpcore
 import httpx
 
 from conformance.deployment.settings import MAX_BODY_MIB
-from conformance.deployment.wire.content_decoding import read_body, too_large_error
 from conformance.deployment.wire.connections import (
     Connections,
     DirectConnections,
     ProxiedConnections,
 )
+from conformance.deployment.wire.content_decoding import read_body, too_large_error
 from conformance.deployment.wire.deadline_connections import Limits, bounded
 from conformance.deployment.wire.incoming import Incoming
 from conformance.deployment.wire.proxies import Proxy

@@ -176,7 +176,8 @@ class _Response:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; those after the body are no part of the head."""
         if not self._has_head:
-            self.headers.append((name, value))
+            # llhttp leaves the space that may follow a value.
+            self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Take the status, unless the response is an interim one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 import h2.exceptions
@@ -10,6 +10,8 @@ import httpcore
 import httpx
 
 from conformance.deployment.wire.incoming import Incoming
+
+_STATUSES = range(100, 1000)
 
 
 def core_request(request: httpx.Request) -> httpcore.Request:
@@ -48,13 +50,22 @@ class Http2Connection:
     """
 
     def __init__(self, stream: httpcore.NetworkStream, url: httpx.URL) -> None:
+        self._stream = stream
         self._connection = httpcore.HTTP2Connection(core_url(url).origin, stream)
         self._is_free = True
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the last response was read to its end, and the server keeps the connection."""
-        return self._is_free and self._connection.is_idle() and self._connection.is_available()
+        """Whether the last response was read to its end, and the server keeps the connection.
+
+        What it has sent since then may be the end of the connection.
+        """
+        return (
+            self._is_free
+            and self._connection.is_idle()
+            and self._connection.is_available()
+            and not self._stream.get_extra_info("is_readable")
+        )
 
     def close(self) -> None:
         """Close the connection."""
@@ -71,14 +82,17 @@ class Http2Connection:
         """
         self._is_free = False
         with _violations():
-            received = incoming(self._connection.handle_request(core_request(request)))
-        return Incoming(
-            received.status, received.headers, received.extensions, self._body(received.pieces)
-        )
+            response = self._connection.handle_request(core_request(request))
+            if response.status not in _STATUSES:
+                raise ValueError(f"the status is {response.status}")
+        received = incoming(response)
+        pieces = self._body(received.pieces, response.close)
+        return Incoming(received.status, received.headers, received.extensions, pieces)
 
-    def _body(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def _body(self, pieces: Iterable[bytes], end: Callable[[], None]) -> Iterator[bytes]:
         with _violations():
             yield from pieces
+            end()
         self._is_free = True
 
 
@@ -94,5 +108,5 @@ def _violations() -> Iterator[None]:
             raise httpx.RemoteProtocolError(f"the answer is not HTTP/2: {broken}") from broken
         raise
     except ValueError as broken:
-        # The status is not a number.
+        # The status is no number, or none of a response.
         raise httpx.RemoteProtocolError(f"the answer is not HTTP/2: {broken}") from broken

@@ -42,7 +42,7 @@ def _request(exchange: Exchange) -> harfile.Request:
     return harfile.Request(
         method=exchange.method,
         url=urldefrag(exchange.url).url,
-        httpVersion="HTTP/1.1",
+        httpVersion=exchange.http_version,
         headers=_records(exchange.request_headers),
         queryString=_records(parse_qsl(urlsplit(exchange.url).query, keep_blank_values=True)),
         postData=post,
@@ -56,7 +56,7 @@ def _response(exchange: Exchange) -> harfile.Response:
     return harfile.Response(
         status=status,
         statusText=_reason_phrase(status),
-        httpVersion="HTTP/1.1",
+        httpVersion=exchange.http_version,
         headers=_records(exchange.response_headers),
         content=harfile.Content(
             size=size,
