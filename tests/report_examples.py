@@ -83,6 +83,7 @@ class ExchangeParts(TypedDict, total=False):
     response_headers: tuple[tuple[str, str], ...]
     response_body: str | None
     error: str | None
+    http_version: str
 
 
 class FailureParts(TypedDict, total=False):

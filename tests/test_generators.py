@@ -337,14 +337,15 @@ def test_a_keyword_that_is_not_looked_at_is_noticed(
 
 
 @pytest.mark.slow
-def test_a_repetition_looks_for_no_smaller_counterexample(
+def test_a_repetition_looks_for_no_smaller_counterexample_and_waits_less(
     settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shrinks: list[bool] = []
+    attempts: list[tuple[bool, bool]] = []
     attempt = Checks.attempt
 
     def noted(self: Checks, item: pytest.Item, nextitem: pytest.Item | None) -> Any:
-        shrinks.append(item.config.stash[RESOURCES].settings.shrink)
+        resources = item.config.stash[RESOURCES]
+        attempts.append((resources.settings.shrink, resources.patience.repeats))
         return attempt(self, item, nextitem)
 
     monkeypatch.setattr(Checks, "attempt", noted)
@@ -357,7 +358,7 @@ def test_a_repetition_looks_for_no_smaller_counterexample(
     failed = [each for each in report.checks if each.verdict is Verdict.FAIL]
     assert failed
     assert {each.stability for each in failed} == {Stability.STABLE}
-    assert shrinks == [True, False, False] * len(failed)
+    assert attempts == [(True, False), (False, True), (False, True)] * len(failed)
 
 
 @pytest.mark.slow

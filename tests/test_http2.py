@@ -15,11 +15,14 @@ import h2.events
 import httpx
 import pytest
 
+from conformance.deployment.connect import connect
+from conformance.deployment.settings import Settings
 from conformance.deployment.wire.deadline_connections import DeadlineError
 from conformance.deployment.wire.http import HttpTransport
 from conformance.deployment.wire.stream_reading import READER, Reader
 from tests.sockets import certificate, raw_server, reply_with, response
 
+MakeSettings = Callable[..., Settings]
 Answer = Callable[["Http2Server", int], None]
 EVENTS = [(":status", "200"), ("content-type", "text/event-stream")]
 
@@ -96,6 +99,14 @@ def test_it_is_used_where_it_is_offered(tls: tuple[ssl.SSLContext, Path]) -> Non
     assert [each.http_version for each in answers] == ["HTTP/2"] * 3
     assert [each.text for each in answers] == ["request 1", "request 3", "request 5"]
     assert len({server for server, _ in requests}) == 1
+
+
+def test_it_is_recorded(tls: tuple[ssl.SSLContext, Path], settings_for: MakeSettings) -> None:
+    with serving(tls, lambda server, request: server.send(request, "{}")) as (url, _):
+        settings = settings_for(url.rstrip("/"), ca_bundle=str(tls[1]))
+        with connect(settings) as connection, connection.recorder.check("any") as seen:
+            connection.client.info()
+    assert [each.http_version for each in seen] == ["HTTP/2"]
 
 
 def test_it_is_not_used_where_it_is_not_offered(tls: tuple[ssl.SSLContext, Path]) -> None:

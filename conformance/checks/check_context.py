@@ -18,6 +18,30 @@ _FAR_S = 0.02
 #: Not more, since each of many workers may send so many.
 _AT_ONCE = 4
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.25
+#: In a repetition is waited for so many times the longest wait that was of use, and at least so long.
+_TIMES_AS_LONG, _LEAST_S = 10, 1.0
+
+
+@dataclass
+class Patience:
+    """How long the checks of one process wait for what may become visible late.
+
+    A failed check has waited for the whole deadline; its repetitions, which only tell stable from
+    flaky, do not wait far longer than was of any use so far.
+    """
+
+    repeats: bool = False
+    longest_useful_s: float = 0.0
+
+    def deadline_s(self, declared_s: float) -> float:
+        """Return the deadline of the running check, in seconds."""
+        if not self.repeats:
+            return declared_s
+        return min(declared_s, max(_LEAST_S, _TIMES_AS_LONG * self.longest_useful_s))
+
+    def was_useful(self, waited_s: float) -> None:
+        """Take note that something became visible after so many seconds."""
+        self.longest_useful_s = max(self.longest_useful_s, waited_s)
 
 
 @dataclass
@@ -29,6 +53,7 @@ class CheckContext:
     `granted` holds the operations that succeeded once: if refused later, they are not missing.
     `forget` drops the exchanges recorded so far, so that a failure does not report them.
     `round_trip_s` returns about how many seconds the way to the deployment and back takes.
+    `patience` is shared by the checks of a process.
     """
 
     settings: Settings
@@ -39,6 +64,7 @@ class CheckContext:
     granted: set[str] = field(default_factory=set)
     forget: Callable[[], None] = lambda: None
     round_trip_s: Callable[[], float] = lambda: 0.0
+    patience: Patience = field(default_factory=Patience)
 
     @property
     def at_once(self) -> int:
@@ -77,26 +103,31 @@ class CheckContext:
     ) -> _T:
         """Call `read` until `holds` accepts the result or time is up; return the last result.
 
-        The deadline is `within_s` seconds, by default the setting `visible_within_s`. The last
-        call begins after the deadline, so that what is visible by then is seen, however long a
+        The deadline is `within_s` seconds, by default the setting `visible_within_s`, which a
+        repetition of a failed check need not wait for (see `Patience`). The last call begins after the deadline, so that what is visible by then is seen, however long a
         call takes. A note says how long was waited, unless the first result was accepted.
         """
-        deadline = self.settings.visible_within_s if within_s is None else within_s
+        deadline = within_s
+        if deadline is None:
+            deadline = self.patience.deadline_s(self.settings.visible_within_s)
         started = time.monotonic()
-        reads = 0
+        reads, holds_now = 0, False
 
-        def read_again() -> _T:
-            nonlocal reads
-            reads += 1
-            return read()
+        def is_accepted(seen: _T) -> bool:
+            nonlocal reads, holds_now
+            reads, holds_now = reads + 1, holds(seen)
+            return holds_now
 
         seen = wait_until(
-            read_again,
-            holds,
+            read,
+            is_accepted,
             within_s=deadline,
             pause_s=_FIRST_WAIT_S,
             longest_pause_s=_LONGEST_WAIT_S,
         )
         if reads > 1:
-            self.note(f"waited {(time.monotonic() - started) * 1000:.0f} ms")
+            waited_s = time.monotonic() - started
+            self.note(f"waited {waited_s * 1000:.0f} ms")
+            if holds_now:
+                self.patience.was_useful(waited_s)
         return seen

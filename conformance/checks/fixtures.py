@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from conformance.checks.api import ThreadsApi
-from conformance.checks.check_context import CheckContext
+from conformance.checks.check_context import CheckContext, Patience
 from conformance.checks.client_flows import Flows
 from conformance.checks.crons import Crons
 from conformance.checks.outcomes import NotRun, OptionNotGiven
@@ -47,6 +47,8 @@ class WorkerResources:
     ) -> None:
         self.settings = settings
         self.connection = connection
+        #: How long checks wait for what may become visible late.
+        self.patience = Patience()
         #: Ends the deployment and starts it again; None unless an option of the run allows it.
         self.restarter = restarter
         #: The documents' clients, each started at its first use.
@@ -121,6 +123,7 @@ def context(request: pytest.FixtureRequest, worker_resources: WorkerResources) -
         why_graph_missing=worker_resources.graph_missing,
         forget=worker_resources.connection.recorder.forget,
         round_trip_s=lambda: worker_resources.connection.recorder.round_trip_s,
+        patience=worker_resources.patience,
     )
     request.node.stash[CONTEXT] = context
     return context

@@ -173,18 +173,23 @@ def worker_name() -> str:
 
 
 @contextmanager
-def _without_shrinking(item: pytest.Item) -> Iterator[None]:
-    """Let properties fail by the first counterexample: in a repetition nobody reads it."""
+def _repetition(item: pytest.Item) -> Iterator[None]:
+    """Let a check take no longer than it needs to tell whether it fails again.
+
+    Properties fail by the first counterexample, since nobody reads it.
+    """
     resources = item.config.stash.get(RESOURCES, None)
     if resources is None:
         yield
         return
     before = resources.settings
     resources.settings = dataclasses.replace(before, shrink=False)
+    resources.patience.repeats = True
     try:
         yield
     finally:
         resources.settings = before
+        resources.patience.repeats = False
 
 
 def _the_session(item: pytest.Item) -> pytest.Item:
@@ -366,7 +371,7 @@ class Checks:
         sent_before = recorder.requests
         reports, result = self._attempt_through_trouble(item, nextitem)
         if result.verdict is Verdict.FAIL:
-            with _without_shrinking(item):
+            with _repetition(item):
                 reports, result = self._repeat(item, nextitem, reports, result)
         if result.verdict is Verdict.PASS:
             attach_server_errors(self._recurring(item, nextitem), reports[-1])
