@@ -36,7 +36,7 @@ from conformance.reference.altered import Altered
 from conformance.reference.process import ReferenceNotStartedError
 from conformance.reference.wire import WireRequest
 from conformance.selftest import fault_report, freedom_matrix, freedom_report
-from conformance.selftest.freedom_pairs import choose_pairs
+from conformance.selftest.freedom_pairs import choose_pairs, two_at_a_time
 from conformance.selftest.freedom_report import as_line, as_markdown, as_summary
 from conformance.selftest.freedom_row import FreedomMatrix, FreedomRow, Outcome, Red, Undecided
 from tests.test_faults import lacking_parameters
@@ -50,10 +50,11 @@ def rows_of(
     *tasks: str,
     known: list[Freedom],
     requirements: tuple[str, ...] = OF_COPIES,
+    not_alone: bool = False,
 ) -> list[FreedomRow]:
     monkeypatch.setattr(freedom_matrix, "all_freedoms", lambda: {each.name: each for each in known})
     results = Queue()
-    freedom_matrix.work("documented", requirements, Queue(*tasks, None), results)
+    freedom_matrix.work("documented", requirements, not_alone, Queue(*tasks, None), results)
     assert all(isinstance(each, FreedomRow) for each in results.items), results.items
     return results.items
 
@@ -246,6 +247,43 @@ def test_a_pair_is_tried_where_only_one_of_the_two_reaches(monkeypatch: pytest.M
     assert row.outcome is Outcome.FREE, row
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("not_alone", [False, True])
+def test_a_pair_that_is_not_tried_alone_is_judged_by_the_checks_of_either(
+    not_alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [Freedom("copy", NOTHING, show_more), Freedom("search", NOTHING, find_nothing)]
+    (row,) = rows_of(
+        monkeypatch,
+        "copy + search",
+        known=known,
+        requirements=("COPY-01", "SEARCH-01"),
+        not_alone=not_alone,
+    )
+    # What only one of them affects is else judged under that one alone.
+    assert bool(row.red) is not_alone, row
+    assert not row.unexercised
+
+
+def find_nothing(altered: Altered) -> None:
+    altered.wire.answers("copy")(lambda _, body: {**body, "less": 1})
+    altered.wire.answers("search")(lambda *_: [])
+
+
+def test_two_at_a_time_are_all_once() -> None:
+    known = [Freedom(f"{each:02}", NOTHING, never) for each in range(7)]
+    groups = two_at_a_time(known, 1)
+    assert sorted(each.name for some in groups for each in some) == [each.name for each in known]
+    assert [len(some) for some in groups] == [2, 2, 2, 1]
+    assert groups == two_at_a_time(known[::-1], 1) != two_at_a_time(known, 2)
+
+
+def test_two_at_a_time_make_no_choice_twice() -> None:
+    groups = [{each.name for each in some} for some in two_at_a_time(three(), 1)]
+    assert [len(each) for each in groups] == [2, 2]
+    assert {"early", "late"} not in groups
+
+
 def test_freedoms_that_make_one_choice_are_no_pair() -> None:
     pairs = [{one.name, other.name} for one, other in choose_pairs(three(), 99, seed=1)]
     assert len(pairs) == 5
@@ -417,6 +455,9 @@ def test_the_command_tries_freedoms_and_pairs(own_state: Path, tmp_path: Path) -
         (["--freedoms", "--matching", "no such"], "no freedom matches"),
         (["--freedoms", "--fault", "copy-forgets-the-oldest-state"], "either faults or freedoms"),
         (["--pairs", "3"], "give --freedoms as well"),
+        (["--two-by-two"], "give --freedoms as well"),
+        (["--freedoms", "--two-by-two", "--pairs", "3"], "neither --pairs nor --again"),
+        (["--freedoms", "--two-by-two", "--again"], "neither --pairs nor --again"),
     ],
 )
 def test_wrong_usage(arguments: list[str], told: str) -> None:

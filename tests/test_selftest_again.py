@@ -55,7 +55,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         return rows
 
     def run_freedoms(
-        chosen: Sequence[Sequence[Any]], _workers: int, on_row: Any, *_: Any
+        chosen: Sequence[Sequence[Any]], _workers: int, on_row: Any, *_: Any, **__: Any
     ) -> list[FreedomRow]:
         names = tuple(BETWEEN.join(each.name for each in some) for some in chosen)
         noted.append(names)

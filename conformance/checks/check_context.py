@@ -18,7 +18,7 @@ _FAR_S = 0.02
 #: Not more, since each of many workers may send so many.
 _AT_ONCE = 4
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.25
-#: In a repetition is waited for so many times the longest wait that was of use, and at least so long.
+#: A repetition waits so many times as long as the longest wait that was of use, at least so long.
 _TIMES_AS_LONG, _LEAST_S = 10, 1.0
 
 
@@ -103,9 +103,10 @@ class CheckContext:
     ) -> _T:
         """Call `read` until `holds` accepts the result or time is up; return the last result.
 
-        The deadline is `within_s` seconds, by default the setting `visible_within_s`, which a
-        repetition of a failed check need not wait for (see `Patience`). The last call begins after the deadline, so that what is visible by then is seen, however long a
-        call takes. A note says how long was waited, unless the first result was accepted.
+        The deadline is `within_s` seconds, by default the setting `visible_within_s`, or less in a
+        repetition of a failed check (see `Patience`). The last call begins after the
+        deadline, so that what is visible by then is seen, however long a call takes. A note says
+        how long was waited, unless the first result was accepted.
         """
         deadline = within_s
         if deadline is None:

@@ -52,8 +52,8 @@ SCALE = 160
 #: One of the documents' clients is enough to show that their requirements can fail.
 CLIENTS_TRIED = ("curl", "python-sdk")
 #: Faults that one process tries in a row: to learn what all checks touch takes as long as trying
-#: two or three faults by all of them.
-_LEAST_BATCH, _LARGEST_BATCH = 10, 24
+#: two or three faults by all of them, and some of these take minutes, in which it waits.
+_LEAST_BATCH, _LARGEST_BATCH = 4, 24
 
 
 def run_matrix(
@@ -213,13 +213,13 @@ class _FaultWorker(Worker):
         asked = [each for each in items if self._may_concern(chosen, each)]
         self.learn(asked)
         started = time.perf_counter()
-        broken, self.host.app = deployment(
-            chosen, with_tenants=_concerns(chosen, ACCESS_CAPABILITY)
-        )
+        with_tenants = _concerns(chosen, ACCESS_CAPABILITY)
+        broken, self.host.app = deployment(chosen, with_tenants=with_tenants)
         self.process = broken.app
         scaling = _concerns(chosen, SCALE_CAPABILITY)
         if scaling:
             self.connect(replace(self.settings, scale=SCALE))
+        self.use(with_tenants=with_tenants)
         concerned = [each for each in asked if self.learnt.touched[each].affected_by(broken)]
         self.server_errors.clear()
         results = list(self._results_of(concerned))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -44,18 +45,29 @@ def run_freedoms(
     on_row: Callable[[FreedomRow], None],
     profile: str = PROFILES[-1],
     requirements: tuple[str, ...] = (),
+    *,
+    not_alone: bool = False,
 ) -> list[FreedomRow]:
-    """Return a row for each freedom or pair, in their order; call `on_row` as each is finished."""
+    """Return a row for each freedom or pair, in their order; call `on_row` as each is finished.
+
+    A pair is tried by the checks that both of its freedoms affect; where they are `not_alone` tried
+    as well, by those that one of them does.
+    """
     names = [name_of(tuple(each.name for each in together)) for together in chosen]
-    return in_processes(work, (profile, requirements), names, workers, lambda row: row.name, on_row)
+    given = (profile, requirements, not_alone)
+    return in_processes(work, given, names, workers, lambda row: row.name, on_row)
 
 
 def work(
-    profile: str, requirements: tuple[str, ...], tasks: Tasks, results: Results[FreedomRow]
+    profile: str,
+    requirements: tuple[str, ...],
+    not_alone: bool,
+    tasks: Tasks,
+    results: Results[FreedomRow],
 ) -> None:
     """Try freedoms and pairs from the queue until None; put a row for each, or an error text."""
     run_worker(
-        partial(_FreedomWorker, tasks=tasks, results=results),
+        partial(_FreedomWorker, tasks=tasks, results=results, not_alone=not_alone),
         results,
         profile=profile,
         clients=(HTTP,),
@@ -67,7 +79,11 @@ def work(
 
 
 class _FreedomWorker(Worker):
-    """A worker that makes the rows of freedoms."""
+    """A worker that makes the rows of freedoms; see `run_freedoms` for `not_alone`."""
+
+    def __init__(self, *given: Any, not_alone: bool, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._not_alone = not_alone
 
     def alterations(self) -> Iterable[Altered]:
         return (_altered((each,))[0][0] for each in all_freedoms().values())
@@ -85,7 +101,7 @@ class _FreedomWorker(Worker):
         made = _Made()
         of_both, of_one = _concerned(chosen, items, learnt)
         self._try(chosen, of_both, made)
-        if len(made.reached) < len(chosen):
+        if self._not_alone or len(made.reached) < len(chosen):
             self._try(chosen, of_one, made)
         return FreedomRow(
             freedoms=tuple(each.name for each in chosen),
@@ -104,6 +120,7 @@ class _FreedomWorker(Worker):
     ) -> None:
         """Run checks under the freedoms, without access control and with it."""
         for with_tenants in (False, True):
+            self.use(with_tenants=with_tenants)
             of_each, self.host.app = free_deployment(
                 chosen,
                 speed=SPEED,
@@ -138,7 +155,7 @@ def _concerned(
 ) -> tuple[list[pytest.Item], ...]:
     """Return the checks that the freedoms affect: of a pair those that both do, and the others.
 
-    The others have been judged under each freedom alone.
+    The others are judged under each freedom alone, if it is tried so.
     """
     of_each = [
         {item for item in items if each.settings or learnt.touched[item].affected_by(made[0])}

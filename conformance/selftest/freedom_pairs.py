@@ -17,6 +17,27 @@ from conformance.freedoms.registry import Freedom
 PAIRS = 240
 
 
+def two_at_a_time(freedoms: Iterable[Freedom], seed: int) -> list[tuple[Freedom, ...]]:
+    """Return pairs in which each freedom is once, and alone those that are left.
+
+    Left are those that exclude all that were still free, and one of an odd number.
+    """
+    left = sorted(freedoms, key=lambda each: each.name)
+    random.Random(seed).shuffle(left)
+    # Those that exclude most others choose first.
+    left.sort(key=lambda each: -sum(map(each.excludes, left)))
+    together: list[tuple[Freedom, ...]] = []
+    while left:
+        one = left.pop(0)
+        other = next((each for each in left if not one.excludes(each)), None)
+        if other is None:
+            together.append((one,))
+            continue
+        left.remove(other)
+        together.append((one, other))
+    return together
+
+
 def choose_pairs(
     freedoms: Iterable[Freedom],
     number: int,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,6 +51,10 @@ CRON_MINUTE_S = 0.1
 CRON_WITHIN_S = 2.0
 #: The scale of the checks of scale on the reference and under freedoms.
 SMALL_SCALE = 20
+#: After so many checks have been learnt, they are stored, and what others have learnt is taken.
+_SHARED_AT_ONCE = 40
+#: Multiples of it, by successive numbers, are spread evenly between whole numbers.
+_GOLDEN_RATIO = 0.6180339887
 #: The API keys of the tenants, for the checks of access control.
 TENANTS = {"key-of-the-user-2f6d81": "user", "key-of-another-9c04e7": "another"}
 
@@ -89,13 +94,15 @@ class Worker:
         self._tasks, self._results = tasks, results
         #: The methods that some alteration of the matrix overrides.
         self._decisions: frozenset[Callable[..., Any]] = frozenset()
-        #: What earlier matrices have learnt, and the checks that this process has learnt anew.
+        #: What is known of checks by their ids, and what this process has learnt but not stored.
         self._cache: LearntCache | None = None
         self._kept: dict[str, Impact] = {}
-        self._new: list[pytest.Item] = []
+        self._new: dict[str, Impact] = {}
         self._config: pytest.Config | None = None
         self._checks: Checks | None = None
         self._connections = ExitStack()
+        #: What the checks without and with access control share, on a connection each.
+        self._shared: dict[bool, WorkerResources] = {}
         self._connected = 0
 
     def alterations(self) -> Iterable[Altered]:
@@ -115,12 +122,36 @@ class Worker:
         self.connect(self.settings)
 
     def connect(self, settings: Settings) -> None:
-        """Run the checks with these settings from now on, on a new connection.
+        """Run the checks with these settings from now on, on new connections.
 
-        What the old connection has learnt of the deployment is forgotten.
+        What the old connections have learnt of the deployment is forgotten.
+        """
+        self._connections.close()
+        self._shared.clear()
+        self._current = settings
+        self.use(with_tenants=False)
+
+    def use(self, *, with_tenants: bool) -> None:
+        """Run the checks on the connection that has the keys of tenants, or has none.
+
+        Where there is a key, all that is recorded is searched for it, which takes a tenth of the
+        time of the checks.
         """
         assert self._config is not None
-        self._connections.close()
+        if with_tenants not in self._shared:
+            self._shared[with_tenants] = self._connect(with_tenants)
+        shared = self._config.stash[RESOURCES] = self._shared[with_tenants]
+        if self._checks is None:
+            self._checks = Checks(shared.settings, shared.connection)
+            self._config.pluginmanager.register(self._checks)
+        else:
+            # Not another plug-in: pytest keeps each that was ever registered.
+            self._checks.connect(shared.settings, shared.connection)
+
+    def _connect(self, with_tenants: bool) -> WorkerResources:
+        settings = self._current
+        if not with_tenants:
+            settings = replace(settings, headers=(), other_headers=(), protected=False)
         self._connected += 1
         connection = self._connections.enter_context(
             connect(
@@ -130,16 +161,9 @@ class Worker:
                 make_transport=partial(InProcessTransport, self.host),
             )
         )
-        if self._checks is None:
-            self._checks = Checks(settings, connection)
-            self._config.pluginmanager.register(self._checks)
-        else:
-            # Not another plug-in: pytest keeps each that was ever registered.
-            self._checks.connect(settings, connection)
-        self._config.stash[RESOURCES] = worker_resources = WorkerResources(
-            settings, connection, Restarter(self._restart)
-        )
-        self._connections.callback(worker_resources.close)
+        shared = WorkerResources(settings, connection, Restarter(self._restart))
+        self._connections.callback(shared.close)
+        return shared
 
     def _restart(self) -> None:
         """Simulate a kill and a new start of the deployment: cancel its tasks, keep its store."""
@@ -159,14 +183,7 @@ class Worker:
             if is_orphan():
                 break
             self._results.put(self.row(name, session.items))
-        if self._new and self._cache:
-            self._cache.store(
-                {
-                    each.nodeid: self.learnt.touched[each]
-                    for each in self._new
-                    if self.learnt.verdicts[each] is Verdict.PASS
-                }
-            )
+        self._store()
         return True
 
     def learn(self, items: Sequence[pytest.Item]) -> None:
@@ -175,28 +192,52 @@ class Worker:
             self._decisions = frozenset().union(*(each.overridden for each in self.alterations()))
             self._cache = LearntCache(self.settings, self._decisions)
             self._kept = self._cache.load()
-            # One is run all the same: the connection learns from a right deployment how it creates.
-            first = next((each for each in items if self._creates(each)), None)
-            self._kept.pop(first.nodeid if first else "", None)
-        for each in items:
-            if each not in self.learnt.touched and (kept := self._kept.get(each.nodeid)):
-                self.learnt.touched[each], self.learnt.verdicts[each] = kept, Verdict.PASS
-        new = [each for each in items if each not in self.learnt.touched]
-        self._new += new
+            # One is run all the same: a connection learns from a right deployment how it creates.
+            for with_tenants in (False, True):
+                creating = (
+                    each
+                    for each in items
+                    if needs_tenants(each) is with_tenants and self._creates(each)
+                )
+                first = next(creating, None)
+                self._kept.pop(first.nodeid if first else "", None)
+        self._adopt(items)
+        new = _from_anywhere([each for each in items if each not in self.learnt.touched])
         for with_tenants in (False, True):
             some = [each for each in new if needs_tenants(each) is with_tenants]
             if not some:
                 continue
+            self.use(with_tenants=with_tenants)
             right, self.host.app = deployment(None, with_tenants=with_tenants)
             self.process = right.app
             watcher = ImpactRecorder(right, self._decisions)
             for item in some:
+                if item in self.learnt.touched:
+                    continue
                 watcher.current = self.learnt.touched[item] = Impact()
                 result = self.result(item)
                 self.learnt.verdicts[item] = result.verdict
                 if result.verdict is not Verdict.PASS:
                     self.learnt.failing.update(result.requirements)
+                    continue
+                self._new[item.nodeid] = watcher.current
+                if len(self._new) >= _SHARED_AT_ONCE:
+                    self._store()
+                    self._kept = self._cache.load()
+                    self._adopt(some)
             self.host.abandon()
+
+    def _adopt(self, items: Iterable[pytest.Item]) -> None:
+        """Take what is kept of checks that this process has not run."""
+        for each in items:
+            if each not in self.learnt.touched and (kept := self._kept.get(each.nodeid)):
+                self.learnt.touched[each], self.learnt.verdicts[each] = kept, Verdict.PASS
+
+    def _store(self) -> None:
+        """Keep what this process has learnt since the last call, for itself and for others."""
+        if self._new and self._cache:
+            self._cache.store(self._new)
+            self._new.clear()
 
     def _creates(self, item: pytest.Item) -> bool:
         """Return whether a check that is kept creates a thread."""
@@ -209,6 +250,15 @@ class Worker:
         result = self._checks.attempt(item, None)[1]
         self.server_errors += self._checks.server_errors
         return result
+
+
+def _from_anywhere(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the items in their order, but begun at a place that differs between processes.
+
+    So each process of a matrix learns others first, and takes what the others have learnt.
+    """
+    start = int(len(items) * (os.getpid() * _GOLDEN_RATIO % 1))
+    return [*items[start:], *items[:start]]
 
 
 class Learnt:
