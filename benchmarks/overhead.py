@@ -5,7 +5,9 @@
 
 Runs the checks once, then sends the same requests again, in the same order, with one
 keep-alive httpx client and nothing around it, and prints the ratio of the two times.
-Threads made by the replay carry the run's tag and are removed in the end.
+Threads made by the replay carry the run's tag and are removed in the end, each as the run's
+clean-up does it: by DELETE, and a GET that shows that it is gone. Records of a run do not have the
+requests of its clean-up, so these are counted and timed as the replay sends them.
 """
 
 from __future__ import annotations
@@ -43,11 +45,13 @@ def main() -> None:
         wall = run(url, chosen.profile, folder)
         entries = json.loads((folder / "exchanges.har").read_text())["log"]["entries"]
         report = json.loads((folder / "report.json").read_text())
-        bare = replay(entries)
+        bare, of_cleanup = replay(entries)
     server = report["deployment"]["server"]
     print(f"deployment  {server['name']} {server['version']} at {url}, profile {chosen.profile}")
     print(f"run         {wall:6.1f} s wall time, of it {report['run']['duration_s']:.1f} s checks")
-    print(f"requests    {len(entries):6d}")
+    waited = sum(each["waiting"] for each in report["timings"].values())
+    print(f"waiting     {waited:6.1f} s of it, for what the server shows late or never")
+    print(f"requests    {len(entries):6d}, and {of_cleanup} of the clean-up")
     print(f"replay      {bare:6.1f} s, the same requests bare")
     print(f"ratio       {wall / bare:6.2f}")
 
@@ -55,13 +59,16 @@ def main() -> None:
 def run(url: str, profile: str, folder: Path) -> float:
     """Run the whole command and return its wall time in seconds."""
     command = [sys.executable, "-m", "conformance", "run", "--url", url, "--profile", profile]
+    command += ["-n", "0", "--timings"]
     started = time.perf_counter()
     subprocess.run([*command, "--report-dir", folder], stdout=subprocess.DEVNULL, check=False)
     return time.perf_counter() - started
 
 
-def replay(entries: list[dict[str, Any]]) -> float:
-    """Send the recorded requests again and return the seconds that they take.
+def replay(entries: list[dict[str, Any]]) -> tuple[float, int]:
+    """Send the recorded requests again, and remove what they made.
+
+    Return the seconds that all of it takes, and the number of requests of the removal.
 
     Answers are not judged. Ids that the deployment chose differ from those of the run: they are
     learned from the answers, and the time for that is not counted.
@@ -92,9 +99,13 @@ def replay(entries: list[dict[str, Any]]) -> float:
             learn(entry["response"]["content"].get("text"), answer, ids)
             if recorded["method"] == "POST" and answer.is_success and "/threads" in recorded["url"]:
                 made += UUID.findall(answer.text[:60])
-        for thread_id in dict.fromkeys(made):
-            client.delete(f"{base(entries)}/threads/{thread_id}")
-    return spent
+        threads = list(dict.fromkeys(made))
+        started = time.perf_counter()
+        for thread_id in threads:
+            for method in ("DELETE", "GET"):
+                client.request(method, f"{base(entries)}/threads/{thread_id}")
+        spent += time.perf_counter() - started
+    return spent, 2 * len(threads)
 
 
 def learn(before: str | None, answer: httpx.Response, ids: dict[str, str]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from types import TracebackType
 
 import psutil
@@ -80,6 +82,8 @@ class TimeAccount:
 
 
 _account: TimeAccount | None = None
+#: Where /proc/self/stat has the start of the process, counted from the field after its name.
+_START_TIME = 19
 
 
 def open_account() -> TimeAccount:
@@ -88,8 +92,21 @@ def open_account() -> TimeAccount:
     Without it `spend` does nothing.
     """
     global _account
-    _account = TimeAccount(max(time.time() - psutil.Process().create_time(), 0.0))
+    _account = TimeAccount(_age_s())
     return _account
+
+
+def _age_s() -> float:
+    """Return for how many seconds this process has existed.
+
+    psutil tells the moment of its creation from that of the machine, which Linux rounds to seconds.
+    """
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        created_s = int(fields[_START_TIME]) / os.sysconf("SC_CLK_TCK")
+        return max(time.clock_gettime(time.CLOCK_BOOTTIME) - created_s, 0.0)
+    except (OSError, ValueError, IndexError, AttributeError):
+        return max(time.time() - psutil.Process().create_time(), 0.0)
 
 
 def current_account() -> TimeAccount | None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -131,3 +136,12 @@ def test_the_start_of_the_process_counts() -> None:
     with spend(Activity.SERVER):
         pass
     assert not account.seconds()["server"]
+
+
+def test_the_start_counts_for_no_longer_than_the_process_exists() -> None:
+    told = "from conformance.time_account import open_account; print(open_account().seconds())"
+    began = time.perf_counter()
+    ended = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    existed_s = time.perf_counter() - began
+    tick_s = 1 / os.sysconf("SC_CLK_TCK")
+    assert 0 < ast.literal_eval(ended.stdout)["starting"] < existed_s + tick_s

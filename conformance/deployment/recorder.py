@@ -75,6 +75,11 @@ class Recorder:
         self.created_by_check = CreatedByCheck()
         self._restarted = True
 
+    @property
+    def current_check(self) -> str:
+        """The id of the current check, empty outside of one."""
+        return self._check
+
     def add(self, exchange: Exchange, *, of_check: bool = True) -> None:
         """Record one exchange, its texts already redacted.
 
@@ -85,8 +90,9 @@ class Recorder:
                 self._recent_ms.append(exchange.elapsed_ms)
             self.requests += 1
             if of_check:
-                exchange = replace(exchange, check=self._check, after_restart=self._restarted)
-                self._restarted = False
+                if self._restarted:
+                    exchange = replace(exchange, after_restart=True)
+                    self._restarted = False
                 self._current.append(exchange)
             if exchange.is_server_error:
                 self.server_errors.append(exchange)

@@ -371,7 +371,7 @@ class SuiteTransport(httpx.BaseTransport):
             url = url.replace(quote(thread_id, safe=""), _STRANGER)
         self._recorder.add(
             Exchange(
-                check="",
+                check=self._recorder.current_check if of_check else "",
                 operation=operation.name if operation else "other",
                 method=request.method,
                 url=url,

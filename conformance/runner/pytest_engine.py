@@ -42,6 +42,8 @@ def pytest_arguments(
     arguments += ["--confcutdir", str(_SUITE)]
     # Checks raise what they find; modules rewritten for assert statements would be compiled anew.
     arguments += ["--assert", "plain"]
+    # What a check, or a library, prints is for nobody; no program that it starts writes to ours.
+    arguments += ["--capture", "sys"]
     for plugin in (*_PLUGINS, *plugins):
         arguments += ["-p", plugin]
     if keyword:

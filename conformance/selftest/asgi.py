@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import threading
+from functools import partial
 from types import TracebackType
 
 import httpx
@@ -66,7 +67,7 @@ class InProcess:
         limits = Limits(timeout, request.extensions.get(CUT))
         left = asyncio.Event()
         serving = asyncio.run_coroutine_threadsafe(self._serve(request, left), self._loop)
-        late = httpx.ReadTimeout("no answer in time", request=request)
+        late = partial(httpx.ReadTimeout, "no answer in time", request=request)
         try:
             if CUT not in request.extensions:
                 return serving.result(timeout)
@@ -78,7 +79,7 @@ class InProcess:
             raise
         except (concurrent.futures.TimeoutError, httpx.ReadTimeout):
             serving.cancel()
-            raise late from None
+            raise late() from None
 
     def _read(
         self, request: httpx.Request, reader: Reader, timeout: float | None
@@ -86,7 +87,7 @@ class InProcess:
         limits = Limits(timeout, reader)
         left = asyncio.Event()
         serving = asyncio.run_coroutine_threadsafe(self._serve(request, left, reader), self._loop)
-        late = httpx.ReadTimeout("no answer in time", request=request)
+        late = partial(httpx.ReadTimeout, "no answer in time", request=request)
         try:
             while True:
                 with contextlib.suppress(concurrent.futures.TimeoutError):

@@ -13,6 +13,7 @@ are proved in the same way. An id in an answer proves nothing.
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -194,6 +195,7 @@ class Ownership:
         return known or self.launched_for_run
 
 
+@lru_cache(maxsize=4096)
 def canonical(thread_id: str) -> str:
     """Return a UUID in its canonical form; any other text in lower case."""
     try:

@@ -27,7 +27,10 @@ _PORTS = {"http": 80, "https": 443}
 
 class _Connection(Protocol):
     @property
-    def is_reusable(self) -> bool: ...
+    def is_free(self) -> bool: ...
+
+    @property
+    def has_news(self) -> bool: ...
 
     def close(self) -> None: ...
 
@@ -98,7 +101,7 @@ class DirectConnections:
                 if not self._idle[place]:
                     return None
                 since, connection = self._idle[place].pop()
-            if time.monotonic() - since <= KEEPALIVE_S and connection.is_reusable:
+            if time.monotonic() - since <= KEEPALIVE_S and not connection.has_news:
                 return connection
             connection.close()
 
@@ -106,7 +109,7 @@ class DirectConnections:
         now = time.monotonic()
         unused: list[_Connection] = []
         with self._lock:
-            if self._closed or not connection.is_reusable:
+            if self._closed or not connection.is_free:
                 unused = [connection]
             else:
                 idle = self._idle[place]

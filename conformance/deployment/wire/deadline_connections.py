@@ -12,11 +12,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Protocol
 
 import httpcore
@@ -74,23 +75,27 @@ class Limits:
             raise CutError("not waited for: the client disconnected")
         return float("inf") if self._end is None else self._end - time.monotonic()
 
-    def wait(self, late: Exception) -> float:
-        """Return the seconds to wait in one step, less than 1; raise `late` if no time is left."""
+    def wait(self, late: Callable[[], Exception]) -> float:
+        """Return the seconds to wait in one step, less than 1; raise `late()` if none are left."""
         left = self.seconds_left()
         if left <= 0:
-            raise late
+            raise late()
         return min(left, _SLICE_S)
 
-    def whole_wait(self, late: Exception) -> float | None:
-        """Return all the seconds left, None without a limit; raise `late` if none are left."""
+    def whole_wait(self, late: Callable[[], Exception]) -> float | None:
+        """Return all the seconds left, None without a limit; raise `late()` if none are left."""
         left = self.seconds_left()
         if left <= 0:
-            raise late
+            raise late()
         return None if left == float("inf") else left
 
     def read_timeout(self) -> DeadlineError:
         """Return the error of a response that is not complete in time."""
         return DeadlineError(f"no whole answer within {self}")
+
+    def write_timeout(self) -> httpx.WriteTimeout:
+        """Return the error of a request that cannot be sent in time."""
+        return httpx.WriteTimeout(f"the request could not be sent within {self}")
 
     def connect_timeout(self, what: str = "connection") -> httpx.ConnectTimeout:
         """Return the error of a connection that is not made in time."""
@@ -168,7 +173,7 @@ class BoundedBackend(httpcore.NetworkBackend):
                 stream = self._backend.connect_tcp(
                     address,
                     port,
-                    limits.whole_wait(limits.connect_timeout()),
+                    limits.whole_wait(limits.connect_timeout),
                     local_address,
                     socket_options,
                 )
@@ -197,7 +202,7 @@ class _BoundedStream(httpcore.NetworkStream):
         # Of the rest of an answer as well: a server may send the head long before the body.
         with spend(Activity.SERVER):
             while True:
-                wait = limits.wait(limits.read_timeout())
+                wait = limits.wait(limits.read_timeout)
                 with suppress(httpcore.ReadTimeout):
                     return self._stream.read(max_bytes, wait)
 
@@ -211,9 +216,10 @@ class _BoundedStream(httpcore.NetworkStream):
             return
         unsent, self._unsent = bytes(self._unsent), bytearray()
         limits = _LIMITS.get()
-        late = httpx.WriteTimeout(f"the request could not be sent within {limits}")
         for start in range(0, len(unsent), _PIECE):
-            self._stream.write(unsent[start : start + _PIECE], limits.whole_wait(late))
+            self._stream.write(
+                unsent[start : start + _PIECE], limits.whole_wait(limits.write_timeout)
+            )
 
     def close(self) -> None:
         self._stream.close()
@@ -225,12 +231,12 @@ class _BoundedStream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         limits = _LIMITS.get()
-        late = limits.connect_timeout("TLS handshake")
+        late = partial(limits.connect_timeout, "TLS handshake")
         try:
             wait = limits.whole_wait(late)
             return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, wait))
         except httpcore.ConnectTimeout:
-            raise late from None
+            raise late() from None
         except httpcore.ConnectError as failed:
             if isinstance(failed.__cause__, ssl.SSLCertVerificationError):
                 reason = failed.__cause__.verify_message
@@ -260,7 +266,7 @@ def _addresses(host: str, port: int, limits: Limits) -> list[str]:
 
     threading.Thread(target=resolve, daemon=True).start()
     while True:
-        wait = limits.wait(limits.connect_timeout(f"address of {host}"))
+        wait = limits.wait(partial(limits.connect_timeout, f"address of {host}"))
         try:
             return resolution.result(wait)
         except NotYet:

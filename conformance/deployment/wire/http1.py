@@ -37,16 +37,21 @@ class Http1Connection:
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
-        self._is_reusable = True
+        self._is_free = True
 
     @property
-    def is_reusable(self) -> bool:
+    def is_free(self) -> bool:
         """Whether the last response was read to its end, and the server keeps the connection."""
-        return self._is_reusable and not self._stream.get_extra_info("is_readable")
+        return self._is_free
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the server has sent something since then, which may be its end."""
+        return bool(self._stream.get_extra_info("is_readable"))
 
     def close(self) -> None:
         """Close the connection."""
-        self._is_reusable = False
+        self._is_free = False
         self._stream.close()
 
     def handle_request(self, request: httpx.Request) -> Incoming:
@@ -55,7 +60,7 @@ class Http1Connection:
         Raises `httpx.RemoteProtocolError` for what is no response, `httpx.LocalProtocolError` for
         a request that HTTP/1.1 cannot carry, and what the stream raises.
         """
-        self._is_reusable = False
+        self._is_free = False
         self._stream.write(_head(request) + request.content)
         response = _Response(self._stream, request.method)
         response.read_head()
@@ -71,7 +76,7 @@ class Http1Connection:
 
     def _body(self, response: _Response) -> Iterator[bytes]:
         yield from response.body()
-        self._is_reusable = response.keeps_alive
+        self._is_free = response.keeps_alive
 
 
 class _Response:

@@ -55,17 +55,14 @@ class Http2Connection:
         self._is_free = True
 
     @property
-    def is_reusable(self) -> bool:
-        """Whether the last response was read to its end, and the server keeps the connection.
+    def is_free(self) -> bool:
+        """Whether the last response was read to its end, and the server keeps the connection."""
+        return self._is_free and self._connection.is_idle() and self._connection.is_available()
 
-        What it has sent since then may be the end of the connection.
-        """
-        return (
-            self._is_free
-            and self._connection.is_idle()
-            and self._connection.is_available()
-            and not self._stream.get_extra_info("is_readable")
-        )
+    @property
+    def has_news(self) -> bool:
+        """Whether the server has sent something since then, which may be its end."""
+        return bool(self._stream.get_extra_info("is_readable"))
 
     def close(self) -> None:
         """Close the connection."""
