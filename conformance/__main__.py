@@ -22,8 +22,10 @@ def main() -> None:
     """Run the command line; Ctrl-C shows no traceback, even while modules are being loaded."""
     _check_python()
     # After the check: what is older cannot even read the modules.
+    from conformance.garbage_collection import collect_rarely_from_the_start
     from conformance.output import guard_streams
 
+    collect_rarely_from_the_start()
     guard_streams()
     try:
         from conformance.cli import main as command_line

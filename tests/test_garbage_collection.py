@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -56,6 +58,15 @@ def test_garbage_is_collected_rarely_and_then_as_before(
     kept += make_objects()
     assert 0 < rarely < len(counted) / 10
     assert len(kept) == 100_000
+
+
+def test_commands_collect_rarely_from_the_start() -> None:
+    ends = "import atexit, gc, sys; atexit.register(lambda: print(gc.get_threshold()[0]))"
+    command = f"{ends}; sys.argv = ['x', '--version']; import conformance.__main__ as it; it.main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+    assert int(ended.stdout.splitlines()[-1]) > 10 * 700
 
 
 @pytest.mark.usefixtures("thresholds")

@@ -53,7 +53,11 @@ def pytest_arguments(
 
 def import_engine() -> None:
     """Import what a run needs; called while a deployment starts, which takes as long."""
-    for name in ("xdist.plugin", "conformance.runner.worker", "conformance.suite.conftest"):
+    for name in (
+        *("xdist.plugin", "conformance.runner.worker", "conformance.suite.conftest"),
+        # Checks import it only where they generate something.
+        "schemathesis",
+    ):
         import_module(name)
     for file in sorted(_SUITE.glob("test_*.py")):
         import_module(f"conformance.suite.{file.stem}")

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import hypothesis
-import schemathesis
 
 from conformance.checks.generators.hypothesis_setup import LastBrokenPromise, hypothesis_settings
 from conformance.contract.schemas import load_openapi
 from conformance.deployment.client import Answer
 from conformance.deployment.settings import Settings
 from conformance.time_account import Activity, spend
+
+if TYPE_CHECKING:
+    import schemathesis
 
 #: How many stories are run, and of how many requests each, by effort.
 STORIES = {"quick": 2, "standard": 5, "thorough": 60}
@@ -39,6 +41,9 @@ def for_all_stories(
     `without` names members of request schemas that are left out.
     """
     with spend(Activity.GENERATING):
+        # Here, and not above: to import it takes a tenth of the time to the first check.
+        import schemathesis
+
         schema = schemathesis.openapi.from_dict(_document(without), config=_config())
         machine: Any = schema.as_state_machine()
     broken = LastBrokenPromise()
@@ -97,6 +102,8 @@ def _document(without: dict[str, tuple[str, ...]]) -> dict[str, Any]:
 
 def _config() -> schemathesis.Config:
     """Return a configuration for valid requests, and for declared links only."""
+    import schemathesis
+
     return schemathesis.Config.from_dict(
         {
             "generation": {"mode": "positive"},
@@ -107,6 +114,8 @@ def _config() -> schemathesis.Config:
 
 def _response(case: schemathesis.Case[Any], answer: Answer) -> schemathesis.Response:
     """Return the answer as a response of schemathesis, which follows the links in it."""
+    import schemathesis
+
     response = httpx.Response(
         answer.status,
         headers={"content-type": answer.headers.get("content-type", "")},

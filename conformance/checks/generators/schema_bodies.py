@@ -9,11 +9,9 @@ import json
 import math
 import re
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
-import schemathesis
 from hypothesis import strategies as st
-from schemathesis import GenerationMode
 
 from conformance.checks.lenient_validation import must_be_refused
 from conformance.contract.schemas import is_valid, load_openapi, load_schema
@@ -25,6 +23,9 @@ _VALUES = ("default", "enum", "const", "required")
 #: The largest integer that every JSON reader keeps.
 LARGEST = 2**53
 #: NUL and lone surrogates.
+#: Whether generated bodies fit a schema: a value of schemathesis's `GenerationMode`.
+Mode = Literal["positive", "negative"]
+
 _NOT_PORTABLE = re.compile("[\\0\ud800-\udfff]")
 
 
@@ -48,7 +49,7 @@ def valid_bodies(
         )
 
     return (
-        _bodies(operation_id, GenerationMode.POSITIVE, schema, without, filled)
+        _bodies(operation_id, "positive", schema, without, filled)
         .map(without_thread_ids)
         .filter(fits)
         .map(_whole_numbers)
@@ -77,7 +78,7 @@ def invalid_bodies(operation_id: str, schema: str) -> st.SearchStrategy[bytes]:
             return True
         return must_be_refused(schema, value)
 
-    return _bodies(operation_id, GenerationMode.NEGATIVE, schema).map(encode).filter(misfits)
+    return _bodies(operation_id, "negative", schema).map(encode).filter(misfits)
 
 
 def is_portable(value: Any) -> bool:
@@ -121,14 +122,15 @@ def _whole_numbers(body: dict[str, Any]) -> dict[str, Any]:
 
 def _bodies(
     operation_id: str,
-    mode: GenerationMode,
+    mode: Mode,
     schema: str,
     without: tuple[str, ...] = (),
     filled: tuple[str, ...] = (),
 ) -> st.SearchStrategy[Any]:
-    closed = mode is GenerationMode.POSITIVE
-    found = adapted_operation(operation_id, schema, without, filled, closed=closed)
-    cases: st.SearchStrategy[Any] = found.as_strategy(generation_mode=mode)
+    from schemathesis import GenerationMode
+
+    found = adapted_operation(operation_id, schema, without, filled, closed=mode == "positive")
+    cases: st.SearchStrategy[Any] = found.as_strategy(generation_mode=GenerationMode(mode))
     return cases.map(lambda case: case.body)
 
 
@@ -147,6 +149,9 @@ def adapted_operation(
     member, so that nothing is generated only to be dropped. If `closed`, objects whose schemas name
     members may have no others.
     """
+    # Here, and not above: to import it takes a tenth of the time to the first check.
+    import schemathesis
+
     document = load_openapi()
     if schema not in document["components"]["schemas"]:
         _add_operation(document, operation_id, schema)

@@ -11,10 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from schemathesis import GenerationMode
-
 from conformance.checks.generators.generated_cache import load_cached, store_cached
-from conformance.checks.generators.schema_bodies import adapted_operation, is_portable
+from conformance.checks.generators.schema_bodies import Mode, adapted_operation, is_portable
 from conformance.checks.lenient_validation import must_be_refused
 from conformance.contract.schemas import is_valid
 from conformance.deployment.ownership.guard import ID_MEMBERS
@@ -47,7 +45,7 @@ def broken_keywords(
     value, so that nothing else can be the reason for a refusal; in a list it is the last item.
     """
     by_keyword: dict[str, list[BrokenKeyword]] = {}
-    for keyword, wrong in _coverage_cases(operation_id, schema, (), GenerationMode.NEGATIVE):
+    for keyword, wrong in _coverage_cases(operation_id, schema, (), "negative"):
         # Wrong methods, wrong media types and missing bodies break no keyword of the schema.
         if not keyword or keyword == "/":
             continue
@@ -73,7 +71,7 @@ def met_keywords(
     """Return valid bodies that meet keywords at their bounds, as many as the effort asks for."""
     bodies = [
         body
-        for _, body in _coverage_cases(operation_id, schema, without, GenerationMode.POSITIVE)
+        for _, body in _coverage_cases(operation_id, schema, without, "positive")
         if isinstance(body, dict) and is_portable(body) and is_valid(schema, body)
     ]
     chosen = random.Random(settings.seed)
@@ -105,7 +103,7 @@ def _own_id(value: Any, ownership: Ownership) -> Any:
 
 
 def _coverage_cases(
-    operation_id: str, schema: str, without: tuple[str, ...], mode: GenerationMode
+    operation_id: str, schema: str, without: tuple[str, ...], mode: Mode
 ) -> list[Any]:
     """Return pairs of a keyword's JSON pointer in the schema, if any, and a body."""
     with spend(Activity.GENERATING):
@@ -113,19 +111,19 @@ def _coverage_cases(
 
 
 def _kept_coverage_cases(
-    operation_id: str, schema: str, without: tuple[str, ...], mode: GenerationMode
+    operation_id: str, schema: str, without: tuple[str, ...], mode: Mode
 ) -> list[Any]:
-    name = ("keywords", operation_id, schema, without, mode.value)
+    name = ("keywords", operation_id, schema, without, mode)
     if (kept := load_cached(*name)) is not None:
         return kept
-    listed = adapted_operation(
-        operation_id, schema, without, closed=mode is GenerationMode.POSITIVE
-    )
+    from schemathesis import GenerationMode
+
+    listed = adapted_operation(operation_id, schema, without, closed=mode == "positive")
     generation = listed.schema.config.generation_for(operation=listed, phase="coverage")
     made = [
         [case.meta.phase.data.location, case.body if _is_json(case.body) else None]
         for case in listed.schema.iter_coverage_cases(
-            listed, generation_modes=[mode], generation_config=generation
+            listed, generation_modes=[GenerationMode(mode)], generation_config=generation
         )
     ]
     store_cached(made, *name)

@@ -13,10 +13,10 @@ are proved in the same way. An id in an answer proves nothing.
 from __future__ import annotations
 
 import threading
-from functools import lru_cache
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
