@@ -160,6 +160,11 @@ def no_request(connection: socket.socket, _over: threading.Event) -> None:
     assert connection.recv(1) == b""
 
 
+def test_another_scheme_is_refused() -> None:
+    with client() as http, pytest.raises(httpx.UnsupportedProtocol):
+        http.get("ftp://127.0.0.1/")
+
+
 # ---- when the connection is kept -----------------------------------------------------
 
 

@@ -8,14 +8,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import httpcore
 import httpx
 
 from conformance.deployment.wire.deadline_connections import BoundedBackend
 from conformance.deployment.wire.http1 import Http1Connection
-from conformance.deployment.wire.http2 import Http2Connection, core_request, incoming
+from conformance.deployment.wire.http2 import Http2Connection
+from conformance.deployment.wire.httpcore_messages import core_request, incoming
 from conformance.deployment.wire.incoming import Incoming
 from conformance.deployment.wire.proxies import Proxy
 
@@ -24,29 +24,9 @@ KEEPALIVE_S = 3.0
 
 _PORTS = {"http": 80, "https": 443}
 
-
-class _Connection(Protocol):
-    @property
-    def is_free(self) -> bool: ...
-
-    @property
-    def has_news(self) -> bool: ...
-
-    def close(self) -> None: ...
-
-    def handle_request(self, request: httpx.Request) -> Incoming: ...
-
-
-class Connections(Protocol):
-    """What sends a request on one of its connections."""
-
-    @contextmanager
-    def response(self, request: httpx.Request) -> Iterator[Incoming]:
-        """Send a request; what is received of its response can be read while the block runs."""
-        yield NotImplemented
-
-    def close(self) -> None:
-        """Close the connections that carry no request, and the others after theirs."""
+_Connection = Http1Connection | Http2Connection
+#: Scheme, host and port of a server.
+_Place = tuple[str, str, int | None]
 
 
 class DirectConnections:
@@ -61,7 +41,7 @@ class DirectConnections:
         self._backend = BoundedBackend()
         self._lock = threading.Lock()
         #: The connections that carry no request, the last one used last, each with when it was.
-        self._idle: defaultdict[tuple[str, str, int | None], list[tuple[float, _Connection]]]
+        self._idle: defaultdict[_Place, list[tuple[float, _Connection]]]
         self._idle = defaultdict(list)
         self._closed = False
 
@@ -94,7 +74,7 @@ class DirectConnections:
         for each in kept:
             each.close()
 
-    def _kept(self, place: tuple[str, str, int | None]) -> _Connection | None:
+    def _kept(self, place: _Place) -> _Connection | None:
         """Return the connection that was used last and can be used again; None without any."""
         while True:
             with self._lock:
@@ -105,7 +85,7 @@ class DirectConnections:
                 return connection
             connection.close()
 
-    def _keep(self, place: tuple[str, str, int | None], connection: _Connection) -> None:
+    def _keep(self, place: _Place, connection: _Connection) -> None:
         now = time.monotonic()
         unused: list[_Connection] = []
         with self._lock:
@@ -120,12 +100,15 @@ class DirectConnections:
             each.close()
 
     def _opened(self, url: httpx.URL) -> _Connection:
-        stream = self._backend.connect_tcp(url.host, url.port or _PORTS[url.scheme])
+        if url.scheme not in _PORTS:
+            raise httpx.UnsupportedProtocol(f"{url.scheme or 'no scheme'} is not http or https")
+        host = url.raw_host.decode("ascii")
+        stream = self._backend.connect_tcp(host, url.port or _PORTS[url.scheme])
         if url.scheme != "https":
             return Http1Connection(stream)
         tls = self._tls or httpcore.default_ssl_context()
         tls.set_alpn_protocols(["h2", "http/1.1"])
-        stream = stream.start_tls(tls, url.host)
+        stream = stream.start_tls(tls, host)
         chosen = stream.get_extra_info("ssl_object")
         if chosen is not None and chosen.selected_alpn_protocol() == "h2":
             return Http2Connection(stream, url)

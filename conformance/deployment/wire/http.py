@@ -8,11 +8,7 @@ import httpcore
 import httpx
 
 from conformance.deployment.settings import MAX_BODY_MIB
-from conformance.deployment.wire.connections import (
-    Connections,
-    DirectConnections,
-    ProxiedConnections,
-)
+from conformance.deployment.wire.connections import DirectConnections, ProxiedConnections
 from conformance.deployment.wire.content_decoding import read_body, too_large_error
 from conformance.deployment.wire.deadline_connections import Limits, bounded
 from conformance.deployment.wire.incoming import Incoming
@@ -59,7 +55,7 @@ class HttpTransport(httpx.BaseTransport):
     ) -> None:
         self._max_body = max_body
         self._proxied = proxy is not None
-        self._connections: Connections = (
+        self._connections: DirectConnections | ProxiedConnections = (
             DirectConnections(tls) if proxy is None else ProxiedConnections(proxy, tls)
         )
 
