@@ -157,17 +157,25 @@ def test_what_is_kept_is_swept(deployment: str, tmp_path: Path) -> None:
     assert "nothing to sweep" in again.stdout
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_what_a_killed_run_left_is_swept(workers: str, deployment: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("workers", "options"),
+    [
+        # There no thread is removed beside the checks: many are left.
+        pytest.param("0", ["--disposable"], id="disposable"),
+        pytest.param("2", [], id="guest"),
+    ],
+)
+def test_what_a_killed_run_left_is_swept(
+    workers: str, options: list[str], deployment: str, tmp_path: Path
+) -> None:
     before = threads_of(deployment)
-    with under_way(tmp_path, "--url", deployment, "-n", workers) as process:
+    with under_way(tmp_path, "--url", deployment, "-n", workers, *options) as process:
         alive = command(tmp_path, "sweep", "--url", deployment)
         assert "still under way, left alone" in alive.stdout
         assert alive.returncode == 0
         process.kill()
         process.wait()
-    if workers == "0":
-        # Workers have removed some of what they made by then.
+    if options:
         assert len(threads_of(deployment)) > len(before) + 10
     told: list[str] = []
 
@@ -212,7 +220,11 @@ def signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None
 
 
 def test_a_second_ctrl_c_names_sweep(tmp_path: Path) -> None:
-    with slow_to_delete() as (url, asked), under_way(tmp_path, "--url", url) as process:
+    with (
+        slow_to_delete() as (url, asked),
+        # There nothing is deleted before the clean-up.
+        under_way(tmp_path, "--url", url, "--disposable") as process,
+    ):
         process.send_signal(signal.SIGINT)
         assert asked.wait(DEADLINE_S)
         process.send_signal(signal.SIGINT)
@@ -225,12 +237,12 @@ def test_a_second_ctrl_c_names_sweep(tmp_path: Path) -> None:
 
 @contextmanager
 def slow_to_delete() -> Iterator[tuple[str, threading.Event]]:
-    """A deployment whose first deletion in the clean-up never ends."""
+    """A disposable deployment whose first deletion in the clean-up never ends."""
     asked = threading.Event()
     with ReferenceProcess() as process, httpx.Client(base_url=process.url) as http:
 
         def reply(method: str, path: str, body: bytes) -> Reply | None:
-            if method == "DELETE":
+            if path == "/threads/prune":
                 asked.set()
                 return None
             answer = http.request(method, path, content=body)

@@ -223,7 +223,8 @@ def test_a_documented_operation_that_is_missing(settings_for: MakeSettings) -> N
 
 def test_a_server_that_dies_in_the_middle(settings_for: MakeSettings, own_state: Path) -> None:
     with ReferenceProcess() as process:
-        settings = settings_for(process.url, capabilities=("copy",), timeout_s=5.0)
+        # Disposable, so that nothing is removed before it dies.
+        settings = settings_for(process.url, capabilities=("copy",), timeout_s=5.0, disposable=True)
         server = identify_deployment(settings)
         report = run_suite(settings, server, DiesAfter(5, process))
     verdicts = [each.verdict for each in report.checks]
