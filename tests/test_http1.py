@@ -62,6 +62,25 @@ def reply_and_close(*parts: bytes) -> Callable[[socket.socket, threading.Event],
             id="interim responses",
         ),
         pytest.param(
+            [b"HTTP/1.1 104 I\r\nContent-Length: 2\r\n\r\nxx", response(b"in")],
+            200,
+            "in",
+            id="an interim response with a body",
+        ),
+        pytest.param(
+            [b"HTTP/1.1 103 Early\r\nConnection: close\r\n\r\n" + response(b"in")],
+            200,
+            "in",
+            id="an interim response that announces the end",
+        ),
+        pytest.param([OK + b"Transfer-Encoding: identity\r\n\r\nin"], 200, "in", id="no coding"),
+        pytest.param(
+            [b"HTTP/1.1 304 Same\r\nContent-Length: 99999999999\r\n\r\n"], 304, "", id="long 304"
+        ),
+        pytest.param(
+            [OK + b"Content-Length: " + b"0" * 5000 + b"2\r\n\r\nin"], 200, "in", id="zeros"
+        ),
+        pytest.param(
             [b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n\0\0"],
             101,
             "",
@@ -84,6 +103,27 @@ def test_a_response_is_read_to_its_end(parts: list[bytes], status: int, text: st
 def test_a_response_to_head_has_no_body() -> None:
     got = answered(OK + b"Content-Length: 5\r\n\r\n", method="HEAD")
     assert (got.headers["content-length"], got.content) == ("5", b"")
+
+
+def test_the_length_of_what_head_does_not_send_is_no_matter() -> None:
+    got = answered(OK + b"Content-Length: 99999999999\r\n\r\n", method="HEAD")
+    assert got.content == b""
+
+
+def test_a_folded_header_is_one_line() -> None:
+    got = answered(OK + b"X: a\r\n b\r\n\tc\r\nContent-Length: 0\r\n\r\n")
+    assert got.headers["x"].split() == ["a", "b", "c"]
+    assert "\n" not in got.headers["x"]
+
+
+def test_an_answer_that_comes_while_a_large_body_is_sent() -> None:
+    def handle(connection: socket.socket, _over: threading.Event) -> None:
+        head_of(connection)
+        connection.sendall(response(b"too large", status="413 Content Too Large"))
+
+    with raw_server(handle) as at, client() as http:
+        for _ in range(3):
+            assert http.post(f"http://{at}/", content=b"x" * 2**23).status_code == 413
 
 
 def test_headers_are_as_they_were_sent() -> None:
@@ -114,6 +154,18 @@ def test_headers_are_as_they_were_sent() -> None:
         pytest.param([b"HTTP/1.1 two OK\r\n\r\n"], "not HTTP/1.1", id="no status"),
         pytest.param([OK + b"a b: c\r\n\r\n"], "not HTTP/1.1", id="no header name"),
         pytest.param([OK + b"a: b\0c\r\n\r\n"], "not HTTP/1.1", id="no header value"),
+        pytest.param([OK + b"a: b\x01c\r\n\r\n"], "control character", id="a control character"),
+        *(
+            pytest.param(
+                [OK + b"Transfer-Encoding: " + coding + b"\r\n\r\n2\r\nin\r\n0\r\n\r\n"],
+                "transfer coding",
+                id=coding.decode(),
+            )
+            for coding in (b"gzip", b"gzip, chunked", b"chunked, gzip", b"chunked, chunked")
+        ),
+        pytest.param(
+            [CHUNKED + b"2\r\nin\r\n0\r\nX: " + b"y" * 300_000], "more framing", id="trailers"
+        ),
         pytest.param([OK + b"Content-Length: -1\r\n\r\n"], "not HTTP/1.1", id="no length"),
         pytest.param(
             [OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nin"], "not HTTP/1.1", id="lengths"
@@ -201,6 +253,13 @@ def test_a_connection_is_kept_for_the_next_request(parts: list[bytes]) -> None:
         pytest.param([response(b"in", "Connection: close")], id="closed by the server"),
         pytest.param([b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nin"], id="HTTP/1.0"),
         pytest.param([response(b"in") + b"more"], id="more than its length"),
+        pytest.param(
+            [
+                b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"2\r\nin\r\n0\r\n\r\n"
+            ],
+            id="chunked by HTTP/1.0",
+        ),
         pytest.param([response(b"in") + response(b"another")], id="another response"),
     ],
 )
@@ -210,6 +269,12 @@ def test_a_connection_is_not_kept(parts: list[bytes]) -> None:
 
 def test_the_body_of_a_204_is_not_read_as_the_next_response() -> None:
     assert connections_for(3, b"HTTP/1.1 204 No\r\n\r\n{}") == (3, [""] * 3)
+
+
+@pytest.mark.parametrize("after", [b"", b"\0\0data", response(b"another")])
+def test_a_connection_that_speaks_another_protocol_is_not_kept(after: bytes) -> None:
+    switch = b"HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    assert connections_for(3, switch + after) == (3, [""] * 3)
 
 
 def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:

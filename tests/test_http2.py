@@ -12,8 +12,11 @@ from pathlib import Path
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
+import hpack
 import httpx
 import pytest
+from hyperframe.frame import GoAwayFrame, HeadersFrame, RstStreamFrame
 
 from conformance.deployment.connect import connect
 from conformance.deployment.settings import Settings
@@ -192,6 +195,150 @@ def test_a_request_after_the_end_of_a_connection_goes_by_another(
     assert len(set(map(id, servers))) == 3
 
 
+@pytest.mark.parametrize("when", ["before", "within", "after"])
+def test_the_last_response_of_a_connection_is_read(
+    when: str, tls: tuple[ssl.SSLContext, Path]
+) -> None:
+    servers: list[Http2Server] = []
+
+    def answer(server: Http2Server, request: int) -> None:
+        servers.append(server)
+        goaway = GoAwayFrame(0, last_stream_id=request).serialize()
+        head, data = [(":status", "200")], b"the last"
+        if when == "before":
+            server.socket.sendall(goaway)
+        server.h2.send_headers(request, head)
+        server.flush()
+        if when == "within":
+            server.socket.sendall(goaway)
+        server.h2.send_data(request, data, end_stream=True)
+        server.flush()
+        if when == "after":
+            server.socket.sendall(goaway)
+        server.ended = True
+
+    with serving(tls, answer) as (url, http):
+        assert [http.get(url).text for _ in range(2)] == ["the last"] * 2
+    assert servers[0] is not servers[1]
+
+
+def test_a_request_that_the_server_did_not_take_goes_by_another_connection(
+    tls: tuple[ssl.SSLContext, Path],
+) -> None:
+    servers: list[Http2Server] = []
+
+    def answer(server: Http2Server, request: int) -> None:
+        servers.append(server)
+        if len(servers) == 2:
+            server.socket.sendall(GoAwayFrame(0, last_stream_id=request - 2).serialize())
+            server.ended = True
+            return
+        server.send(request, "in")
+
+    with serving(tls, answer) as (url, http):
+        assert [http.get(url).text for _ in range(2)] == ["in"] * 2
+    assert len(servers) == 3
+    assert servers[0] is servers[1] is not servers[2]
+
+
+def test_a_response_that_breaks_off_with_its_connection(tls: tuple[ssl.SSLContext, Path]) -> None:
+    def answer(server: Http2Server, request: int) -> None:
+        server.h2.send_headers(request, [(":status", "200")])
+        server.flush()
+        server.socket.sendall(GoAwayFrame(0, last_stream_id=0).serialize())
+        server.ended = True
+
+    with serving(tls, answer) as (url, http), pytest.raises(httpx.RemoteProtocolError):
+        http.get(url)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_an_answer_that_comes_before_the_whole_body_is_sent(
+    reset: bool, tls: tuple[ssl.SSLContext, Path]
+) -> None:
+    def handle(connection: socket.socket, over: threading.Event) -> None:
+        server = Http2Server(connection, lambda *_: None)
+        server.h2.initiate_connection()
+        server.flush()
+        number = 0
+        while not number:
+            for event in server.h2.receive_data(connection.recv(65536)):
+                if isinstance(event, h2.events.RequestReceived):
+                    number = event.stream_id or 0
+        # No further byte of the body is allowed.
+        server.h2.send_headers(number, [(":status", "413")], end_stream=True)
+        server.flush()
+        if reset:
+            connection.sendall(RstStreamFrame(number, error_code=0).serialize())
+        over.wait(10)
+
+    with raw_server(handle, tls[0]) as at, client(tls) as http:
+        assert http.post(f"https://{at}/", content=b"x" * 300_000).status_code == 413
+
+
+def test_a_window_may_become_smaller_than_nothing(tls: tuple[ssl.SSLContext, Path]) -> None:
+    def handle(connection: socket.socket, _over: threading.Event) -> None:
+        server = Http2Server(connection, lambda *_: None)
+        server.h2.initiate_connection()
+        server.flush()
+        received, number, ended, shrunk = 0, 0, False, False
+        while not ended:
+            seen = False
+            for event in server.h2.receive_data(connection.recv(65536)):
+                if isinstance(event, h2.events.DataReceived):
+                    received += len(event.data or b"")
+                    number = event.stream_id or 0
+                ended = ended or isinstance(event, h2.events.StreamEnded)
+                seen = seen or (shrunk and isinstance(event, h2.events.SettingsAcknowledged))
+            if received == 65535 and not shrunk:
+                server.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1000})
+                shrunk = True
+            elif seen:
+                server.h2.increment_flow_control_window(10**6)
+                server.h2.increment_flow_control_window(10**6, number)
+            server.flush()
+        server.send(number, str(received))
+        server.flush()
+
+    with raw_server(handle, tls[0]) as at, client(tls) as http:
+        assert http.post(f"https://{at}/", content=b"x" * 100_000).text == "100000"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"x", b"y")],
+        [(b":status", b"200"), (b":status", b"404")],
+        [(b"x", b"y"), (b":status", b"200")],
+        [(b":status", b"200"), (b"X", b"y")],
+        [(b":status", b"200"), (b"connection", b"close")],
+        [(b":status", b"200"), (b"", b"y")],
+    ],
+)
+def test_what_is_no_head(
+    headers: list[tuple[bytes, bytes]], tls: tuple[ssl.SSLContext, Path]
+) -> None:
+    def answer(server: Http2Server, request: int) -> None:
+        block = hpack.Encoder().encode(headers, huffman=False)
+        frame = HeadersFrame(request, data=block, flags=["END_HEADERS", "END_STREAM"])
+        server.socket.sendall(frame.serialize())
+        server.ended = True
+
+    with serving(tls, answer) as (url, http), pytest.raises(httpx.RemoteProtocolError):
+        http.get(url)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("X", "a\r\nb"), ("X", "a\0"), ("X Y", "a"), ("", "a"), ("te", "gzip")]
+)
+def test_what_cannot_be_sent(name: str, value: str, tls: tuple[ssl.SSLContext, Path]) -> None:
+    with (
+        serving(tls, lambda server, request: server.send(request, "in")) as (url, http),
+        pytest.raises(httpx.LocalProtocolError),
+    ):
+        http.get(url, headers={name: value})
+
+
 def test_a_connection_that_breaks_after_a_response_is_not_used(
     tls: tuple[ssl.SSLContext, Path],
 ) -> None:
@@ -233,7 +380,7 @@ def test_what_is_no_response(tls: tuple[ssl.SSLContext, Path], sent: bytes) -> N
     assert not isinstance(raised.value, httpx.LocalProtocolError)
 
 
-@pytest.mark.parametrize("status", ["two", "99999999999999999999", "-1"])
+@pytest.mark.parametrize("status", ["two", "99999999999999999999", "-1", "2_0", "0200", "+20"])
 def test_what_is_no_status(tls: tuple[ssl.SSLContext, Path], status: str) -> None:
     def answer(server: Http2Server, request: int) -> None:
         server.h2.send_headers(request, [(":status", status)], end_stream=True)

@@ -108,10 +108,15 @@ class DirectConnections:
             return Http1Connection(stream)
         tls = self._tls or httpcore.default_ssl_context()
         tls.set_alpn_protocols(["h2", "http/1.1"])
-        stream = stream.start_tls(tls, host)
+        try:
+            stream = stream.start_tls(tls, host)
+        except BaseException:
+            # The limits may strike before the handshake begins, which closes it otherwise.
+            stream.close()
+            raise
         chosen = stream.get_extra_info("ssl_object")
         if chosen is not None and chosen.selected_alpn_protocol() == "h2":
-            return Http2Connection(stream, url)
+            return Http2Connection(stream)
         return Http1Connection(stream)
 
 

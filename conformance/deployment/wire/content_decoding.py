@@ -77,6 +77,11 @@ def _inflate(chunks: Iterable[bytes], name: str, cap: int) -> bytes:
         # What is received is limited too: empty gzip members could come without end.
         if received > cap:
             raise too_large_error(cap)
+        if inflate is not None and inflate.eof:
+            # Padding, or another gzip member: zlib would keep all of it, again with each chunk.
+            if not (name in _GZIP and chunk.startswith(_GZIP_MAGIC)):
+                continue
+            inflate = None
         data = chunk
         while data:
             if inflate is None:

@@ -19,6 +19,7 @@ from conformance.deployment.wire.stream_reading import READER, Reader
 #: client disconnects.
 CUT = "threads_conformance_cut"
 _PROXY_WANTS_CREDENTIALS = 407
+_WITHOUT_BODY = (204, 304)
 # The most specific first, since the first match counts.
 _EQUIVALENTS = (
     (httpcore.ConnectTimeout, httpx.ConnectTimeout),
@@ -66,7 +67,7 @@ class HttpTransport(httpx.BaseTransport):
         limits = Limits(timeouts.get("read"), reader or request.extensions.get(CUT))
         try:
             with bounded(limits), self._connections.response(request) as received:
-                return self._read(received, reader)
+                return self._read(received, reader, request.method)
         except _TRANSLATED as broken:
             raise _equivalent(broken) from broken
 
@@ -74,12 +75,12 @@ class HttpTransport(httpx.BaseTransport):
         """Close the connections."""
         self._connections.close()
 
-    def _read(self, received: Incoming, reader: Reader | None) -> httpx.Response:
+    def _read(self, received: Incoming, reader: Reader | None, method: str) -> httpx.Response:
         if self._proxied and received.status == _PROXY_WANTS_CREDENTIALS:
             raise httpx.ProxyError("407 Proxy Authentication Required")
         headers = httpx.Headers(received.headers)
-        announced = headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._max_body:
+        has_body = method != "HEAD" and received.status not in _WITHOUT_BODY
+        if has_body and _is_more(headers.get("content-length", ""), self._max_body):
             raise too_large_error(self._max_body)
         encoding = headers.get("content-encoding", "")
         pieces = received.pieces
@@ -98,6 +99,14 @@ class HttpTransport(httpx.BaseTransport):
         )
         response.read()
         return response
+
+
+def _is_more(announced: str, most: int) -> bool:
+    """Return whether a number is larger, however many digits it has: Python reads only so many."""
+    digits = announced.strip().lstrip("0")
+    if not (digits.isascii() and digits.isdecimal()):
+        return False
+    return len(digits) > len(str(most)) or int(digits) > most
 
 
 def _equivalent(broken: Exception) -> httpx.TransportError:

@@ -14,13 +14,13 @@ from conformance.deployment.wire.incoming import Incoming
 
 #: Bytes that are read at once, at most.
 _READ_AT_ONCE = 64 * 1024
-#: Bytes of a head, its interim responses included, that are read at most; h11 allows as many.
+#: Bytes of a head, its interim responses included, or of what frames a body or follows it, that are
+#: read at most; h11 allows as many.
 _LONGEST_HEAD = 100 * 1024
-#: Bytes around one byte of the body, at most: a chunk of one byte has five, and may have a name.
-_MOST_AROUND_A_BYTE = 16
 
 #: What a line of the head must not hold: it would be read as the end of the line, or not at all.
 _NOT_IN_A_LINE = re.compile(rb"[\x00\r\n]")
+_NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 _VALUE = re.compile(rb"[^\x00\s]+(?:[^\x00\r\n]*[^\x00\s])?|")
 
@@ -61,7 +61,13 @@ class Http1Connection:
         a request that HTTP/1.1 cannot carry, and what the stream raises.
         """
         self._is_free = False
-        self._stream.write(_head(request) + request.content)
+        head = _head(request)
+        was_sent = True
+        try:
+            self._stream.write(head + request.content)
+        except httpcore.WriteError:
+            # The server may have answered before it closed the connection.
+            was_sent = False
         response = _Response(self._stream, request.method)
         response.read_head()
         return Incoming(
@@ -71,12 +77,12 @@ class Http1Connection:
                 "http_version": b"HTTP/" + response.http_version.encode(),
                 "reason_phrase": response.reason,
             },
-            pieces=self._body(response),
+            pieces=self._body(response, may_be_free=was_sent),
         )
 
-    def _body(self, response: _Response) -> Iterator[bytes]:
+    def _body(self, response: _Response, *, may_be_free: bool) -> Iterator[bytes]:
         yield from response.body()
-        self._is_free = response.keeps_alive
+        self._is_free = response.keeps_alive and may_be_free
 
 
 class _Response:
@@ -86,17 +92,21 @@ class _Response:
         self._stream = stream
         self._is_head = method == "HEAD"
         self._parser = httptools.HttpResponseParser(self)
-        # Lines may end by LF alone (RFC 9112, 2.2), and many servers pad the size of a chunk.
+        # Lines may end by LF alone (RFC 9112, 2.2) and be folded (5.2), many servers pad the size
+        # of a chunk, and an interim response may announce the end of the connection.
         self._parser.set_dangerous_leniencies(
-            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+            lenient_optional_cr_before_lf=True,
+            lenient_headers=True,
+            lenient_spaces_after_chunk_size=True,
+            lenient_keep_alive=True,
         )
         self.status, self.reason, self.http_version = 0, b"", ""
         self.headers: list[tuple[bytes, bytes]] = []
         self.keeps_alive = False
         self._pieces: list[bytes] = []
         self._has_head = self._is_complete = False
-        #: Bytes received, and those of them that are the body.
-        self._received = self._of_body = 0
+        #: Bytes received, those of them that are the body, and those since the last of these.
+        self._received = self._of_body = self._since_body = 0
         self._broken: httpx.RemoteProtocolError | None = None
 
     def read_head(self) -> None:
@@ -119,7 +129,7 @@ class _Response:
                 raise self._broken
             if self._is_complete:
                 return
-            if self._received - self._of_body > _LONGEST_HEAD + _MOST_AROUND_A_BYTE * self._of_body:
+            if self._since_body > _LONGEST_HEAD:
                 raise httpx.RemoteProtocolError("the answer has far more framing than body")
             self._receive()
 
@@ -129,17 +139,22 @@ class _Response:
             self._end()
             return
         self._received += len(received)
+        before = self._of_body
         try:
             self._parser.feed_data(received)
         except httptools.HttpParserUpgrade:
             # What follows a 101 is no HTTP.
-            self._is_complete = True
+            self._is_complete, self.keeps_alive = True, False
         except httptools.HttpParserError as broken:
             if self._is_complete:
                 # It does not belong to this response.
                 self.keeps_alive = False
             else:
-                self._broken = httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {broken}")
+                self._fail(str(broken))
+        self._since_body = 0 if self._of_body > before else self._since_body + len(received)
+
+    def _fail(self, told: str) -> None:
+        self._broken = httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {told}")
 
     def _end(self) -> None:
         """Decide what it means that the server has closed the connection."""
@@ -181,6 +196,8 @@ class _Response:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; those after the body are no part of the head."""
         if not self._has_head:
+            if _NOT_IN_A_VALUE.search(value):
+                self._fail(f"the header {name[:80]!r} has a control character")
             # llhttp leaves the space that may follow a value.
             self.headers.append((name, value.rstrip(b" \t")))
 
@@ -192,14 +209,20 @@ class _Response:
         if status < _FIRST_FINAL_STATUS and status != _SWITCHING_PROTOCOLS:
             self.headers, self.reason = [], b""
             return
+        codings = _codings(self.headers)
+        if codings not in ([], [b"chunked"], [b"identity"]):
+            # What is not asked for: only how the parser frames it could be told.
+            self._fail(f"its transfer coding is {b', '.join(codings)[:80]!r}")
+        if self._broken:
+            return
         self.status, self.http_version = status, self._parser.get_http_version()
         self._has_head = True
         # What llhttp takes for the body of a response to HEAD is none.
         self._is_complete = self._is_head
 
     def on_body(self, piece: bytes) -> None:
-        """Take a part of the body."""
-        if not self._is_complete:
+        """Take a part of the body; llhttp also tells that of an interim response."""
+        if self._has_head and not self._is_complete:
             self._of_body += len(piece)
             self._pieces.append(piece)
 
@@ -207,7 +230,25 @@ class _Response:
         """Take note that the response is complete, unless it is an interim one."""
         if self._has_head and not self._is_complete:
             self._is_complete = True
-            self.keeps_alive = self._parser.should_keep_alive()
+            # What is chunked by HTTP/1.0 may come from one who does not know (RFC 9112, 6.1).
+            unclear = self.http_version == "1.0" and bool(_codings(self.headers))
+            self.keeps_alive = self._parser.should_keep_alive() and not unclear
+
+
+def _codings(headers: list[tuple[bytes, bytes]]) -> list[bytes]:
+    """Return the transfer codings of a response, in lower case."""
+    return [
+        coding
+        for name, value in headers
+        if name.lower() == b"transfer-encoding"
+        for each in value.lower().split(b",")
+        if (coding := each.strip())
+    ]
+
+
+def check_request(request: httpx.Request) -> None:
+    """Raise `httpx.LocalProtocolError` for a request of which something would be read otherwise."""
+    _head(request)
 
 
 def _head(request: httpx.Request) -> bytes:
