@@ -276,6 +276,32 @@ def test_an_answer_that_comes_before_the_whole_body_is_sent(
         assert http.post(f"https://{at}/", content=b"x" * 300_000).status_code == 413
 
 
+def test_the_last_request_of_a_connection_is_sent_to_its_end(
+    tls: tuple[ssl.SSLContext, Path],
+) -> None:
+    def handle(connection: socket.socket, _over: threading.Event) -> None:
+        server = Http2Server(connection, lambda *_: None)
+        server.h2.initiate_connection()
+        server.flush()
+        received, number, ended = 0, 0, False
+        while not ended:
+            for event in server.h2.receive_data(connection.recv(65536)):
+                if isinstance(event, h2.events.DataReceived):
+                    received += len(event.data or b"")
+                    number = event.stream_id or 0
+                ended = ended or isinstance(event, h2.events.StreamEnded)
+            if received == 65535:
+                connection.sendall(GoAwayFrame(0, last_stream_id=number).serialize())
+                server.h2.increment_flow_control_window(10**6)
+                server.h2.increment_flow_control_window(10**6, number)
+            server.flush()
+        server.send(number, str(received))
+        server.flush()
+
+    with raw_server(handle, tls[0]) as at, client(tls) as http:
+        assert http.post(f"https://{at}/", content=b"x" * 300_000).text == "300000"
+
+
 def test_a_window_may_become_smaller_than_nothing(tls: tuple[ssl.SSLContext, Path]) -> None:
     def handle(connection: socket.socket, _over: threading.Event) -> None:
         server = Http2Server(connection, lambda *_: None)

@@ -137,17 +137,19 @@ class Http2Connection:
             piece = body[position : position + room]
             position += len(piece)
             self._h2.send_data(response.number, piece, end_stream=position == len(body))
-            self._flush()
-            if self._ends:
+            if not self._flush():
                 return
         self._flush()
 
-    def _flush(self) -> None:
+    def _flush(self) -> bool:
+        """Send what is to be sent; return whether the server may still read it."""
         try:
             self._stream.write(self._h2.data_to_send())
         except httpcore.WriteError:
             # The server may have answered before it closed the connection.
             self._ends = True
+            return False
+        return True
 
     def _body(self, response: _Response) -> Iterator[bytes]:
         while True:
@@ -215,6 +217,7 @@ class Http2Connection:
             self._h2.acknowledge_received_data(event.flow_controlled_length or 0, response.number)
             response.pieces.append(event.data or b"")
         else:
+            self._ends = self._ends or isinstance(event, h2.events.StreamReset)
             response.take(event)
 
 
