@@ -27,6 +27,8 @@ from tests.sockets import certificate, raw_server, reply_with, response
 
 MakeSettings = Callable[..., Settings]
 Answer = Callable[["Http2Server", int], None]
+#: Bytes of bodies that HTTP/2 allows to be sent before the server allows more.
+FIRST_WINDOW = 65535
 EVENTS = [(":status", "200"), ("content-type", "text/event-stream")]
 
 
@@ -276,58 +278,73 @@ def test_an_answer_that_comes_before_the_whole_body_is_sent(
         assert http.post(f"https://{at}/", content=b"x" * 300_000).status_code == 413
 
 
-def test_the_last_request_of_a_connection_is_sent_to_its_end(
-    tls: tuple[ssl.SSLContext, Path],
-) -> None:
+@contextmanager
+def counting(
+    tls: tuple[ssl.SSLContext, Path], meanwhile: Callable[[Http2Server, int, bool], None]
+) -> Iterator[tuple[str, httpx.Client]]:
+    """A server that answers how many bytes the body of a request has.
+
+    Whenever it has received something, it calls `meanwhile` with the id of the request, once the
+    first window is used up, and whether the client has acknowledged settings since then.
+    """
+
     def handle(connection: socket.socket, _over: threading.Event) -> None:
         server = Http2Server(connection, lambda *_: None)
         server.h2.initiate_connection()
         server.flush()
         received, number, ended = 0, 0, False
         while not ended:
+            was_full, acknowledged = received >= FIRST_WINDOW, False
             for event in server.h2.receive_data(connection.recv(65536)):
                 if isinstance(event, h2.events.DataReceived):
                     received += len(event.data or b"")
                     number = event.stream_id or 0
-                ended = ended or isinstance(event, h2.events.StreamEnded)
-            if received == 65535:
-                connection.sendall(GoAwayFrame(0, last_stream_id=number).serialize())
-                server.h2.increment_flow_control_window(10**6)
-                server.h2.increment_flow_control_window(10**6, number)
+                acknowledged |= isinstance(event, h2.events.SettingsAcknowledged)
+                ended |= isinstance(event, h2.events.StreamEnded)
+            if received >= FIRST_WINDOW and not ended:
+                meanwhile(server, number, was_full and acknowledged)
             server.flush()
         server.send(number, str(received))
         server.flush()
 
     with raw_server(handle, tls[0]) as at, client(tls) as http:
-        assert http.post(f"https://{at}/", content=b"x" * 300_000).text == "300000"
+        yield f"https://{at}/", http
+
+
+def allow_more(server: Http2Server, number: int) -> None:
+    server.h2.increment_flow_control_window(10**6)
+    server.h2.increment_flow_control_window(10**6, number)
+
+
+def test_the_last_request_of_a_connection_is_sent_to_its_end(
+    tls: tuple[ssl.SSLContext, Path],
+) -> None:
+    ended: list[int] = []
+
+    def end(server: Http2Server, number: int, _acknowledged: bool) -> None:
+        if not ended:
+            server.socket.sendall(GoAwayFrame(0, last_stream_id=number).serialize())
+            allow_more(server, number)
+            ended.append(number)
+
+    with counting(tls, end) as (url, http):
+        assert http.post(url, content=b"x" * 300_000).text == "300000"
+    assert ended == [1]
 
 
 def test_a_window_may_become_smaller_than_nothing(tls: tuple[ssl.SSLContext, Path]) -> None:
-    def handle(connection: socket.socket, _over: threading.Event) -> None:
-        server = Http2Server(connection, lambda *_: None)
-        server.h2.initiate_connection()
-        server.flush()
-        received, number, ended, shrunk = 0, 0, False, False
-        while not ended:
-            seen = False
-            for event in server.h2.receive_data(connection.recv(65536)):
-                if isinstance(event, h2.events.DataReceived):
-                    received += len(event.data or b"")
-                    number = event.stream_id or 0
-                ended = ended or isinstance(event, h2.events.StreamEnded)
-                seen = seen or (shrunk and isinstance(event, h2.events.SettingsAcknowledged))
-            if received == 65535 and not shrunk:
-                server.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1000})
-                shrunk = True
-            elif seen:
-                server.h2.increment_flow_control_window(10**6)
-                server.h2.increment_flow_control_window(10**6, number)
-            server.flush()
-        server.send(number, str(received))
-        server.flush()
+    shrunk: list[int] = []
 
-    with raw_server(handle, tls[0]) as at, client(tls) as http:
-        assert http.post(f"https://{at}/", content=b"x" * 100_000).text == "100000"
+    def shrink(server: Http2Server, number: int, acknowledged: bool) -> None:
+        if not shrunk:
+            server.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1000})
+            shrunk.append(number)
+        elif acknowledged:
+            allow_more(server, number)
+
+    with counting(tls, shrink) as (url, http):
+        assert http.post(url, content=b"x" * 100_000).text == "100000"
+    assert shrunk == [1]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import httptools
 import httpx
 
 from conformance.deployment.wire.incoming import Incoming
+from conformance.deployment.wire.kept_connection import KeptConnection
 
 #: Bytes that are read at once, at most.
 _READ_AT_ONCE = 64 * 1024
@@ -28,31 +29,12 @@ _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL_STATUS = 200
 
 
-class Http1Connection:
+class Http1Connection(KeptConnection):
     """A connection by HTTP/1.1 over `stream`; it closes itself where it cannot be used again.
 
     One request at a time: the body of a response is read to its end, or the connection closed,
     before the next request.
     """
-
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-        self._is_free = True
-
-    @property
-    def is_free(self) -> bool:
-        """Whether the last response was read to its end, and the server keeps the connection."""
-        return self._is_free
-
-    @property
-    def has_news(self) -> bool:
-        """Whether the server has sent something since then, which may be its end."""
-        return bool(self._stream.get_extra_info("is_readable"))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._is_free = False
-        self._stream.close()
 
     def handle_request(self, request: httpx.Request) -> Incoming:
         """Send a request and return its response, whose body is still to be read.

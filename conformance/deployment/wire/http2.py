@@ -16,6 +16,7 @@ import httpx
 
 from conformance.deployment.wire.http1 import check_request
 from conformance.deployment.wire.incoming import Incoming
+from conformance.deployment.wire.kept_connection import KeptConnection
 
 _READ_AT_ONCE = 64 * 1024
 #: How many bytes of responses a server may send before they are acknowledged.
@@ -30,14 +31,14 @@ _NOT_SENT = frozenset(
 )
 
 
-class Http2Connection:
+class Http2Connection(KeptConnection):
     """A connection by HTTP/2 over `stream`, of one request at a time.
 
     The time limit of a request ends its connection, with which no other request is to end.
     """
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
+        super().__init__(stream)
         config = h2.config.H2Configuration(client_side=True, header_encoding=None)
         self._h2 = h2.connection.H2Connection(config)
         self._h2.local_settings = h2.settings.Settings(
@@ -49,7 +50,6 @@ class Http2Connection:
             },
         )
         self._unread = bytearray()
-        self._is_free = True
         #: Whether the server, or what was broken, ends the connection with the current request.
         self._ends = False
 
@@ -57,18 +57,10 @@ class Http2Connection:
     def is_free(self) -> bool:
         """Whether the last response was read to its end, and the server keeps the connection."""
         return (
-            self._is_free and not self._ends and self._h2.remote_settings.max_concurrent_streams > 0
+            super().is_free
+            and not self._ends
+            and self._h2.remote_settings.max_concurrent_streams > 0
         )
-
-    @property
-    def has_news(self) -> bool:
-        """Whether the server has sent something since then, which may be its end."""
-        return bool(self._stream.get_extra_info("is_readable"))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._is_free = False
-        self._stream.close()
 
     def handle_request(self, request: httpx.Request) -> Incoming:
         """Send a request and return its response, whose body is still to be read.
