@@ -405,6 +405,18 @@ def test_what_is_wrong_is_told() -> None:
     assert "test_a.py::b: why" in page
 
 
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ((FREE, FELL), "alone and in pairs, which the seed 7 has chosen"),
+        ((FREE,), "\nalone.\n"),
+        ((FELL,), "two at a time and none alone; the seed 7 has chosen"),
+    ],
+)
+def test_a_page_says_how_freedoms_were_tried(rows: tuple[FreedomRow, ...], told: str) -> None:
+    assert told in as_markdown(a_freedom_matrix(*rows))
+
+
 def test_neither_matrix_loses_the_other(tmp_path: Path) -> None:
     def read() -> tuple[dict[str, Any], str]:
         data = json.loads((tmp_path / "selftest.json").read_text())

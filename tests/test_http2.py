@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h2.config
@@ -29,6 +29,8 @@ MakeSettings = Callable[..., Settings]
 Answer = Callable[["Http2Server", int], None]
 #: Bytes of bodies that HTTP/2 allows to be sent before the server allows more.
 FIRST_WINDOW = 65535
+#: Bytes of a response that our client allows beside them.
+RECEIVED_WINDOW = 2**24
 EVENTS = [(":status", "200"), ("content-type", "text/event-stream")]
 
 
@@ -243,6 +245,51 @@ def test_a_request_that_the_server_did_not_take_goes_by_another_connection(
     assert servers[0] is servers[1] is not servers[2]
 
 
+def test_a_server_that_takes_no_request_on_any_connection(
+    tls: tuple[ssl.SSLContext, Path],
+) -> None:
+    asked: list[int] = []
+
+    def answer(server: Http2Server, request: int) -> None:
+        asked.append(request)
+        server.socket.sendall(GoAwayFrame(0, last_stream_id=0).serialize())
+        server.ended = True
+
+    with (
+        serving(tls, answer) as (url, http),
+        pytest.raises(httpx.RemoteProtocolError, match="before it took the request"),
+    ):
+        http.get(url)
+    assert asked == [1, 1]
+
+
+def test_what_comes_while_a_body_cannot_be_sent_does_not_fill_the_memory(
+    tls: tuple[ssl.SSLContext, Path],
+) -> None:
+    sent = 0
+
+    def flood(server: Http2Server, number: int, _acknowledged: bool) -> None:
+        nonlocal sent
+        server.h2.send_headers(number, [(":status", "200")])
+        server.socket.settimeout(0.3)
+        while sent < 3 * RECEIVED_WINDOW:
+            if not (room := min(server.h2.local_flow_control_window(number), 2**14)):
+                with suppress(TimeoutError):
+                    server.h2.receive_data(server.socket.recv(65536))
+                    continue
+                break
+            server.h2.send_data(number, bytes(room))
+            server.flush()
+            sent += room
+        server.socket.settimeout(None)
+        while server.socket.recv(65536):
+            continue
+
+    with counting(tls, flood) as (url, http), pytest.raises(DeadlineError):
+        http.post(url, content=b"x" * 100_000, timeout=2.0)
+    assert RECEIVED_WINDOW <= sent <= RECEIVED_WINDOW + FIRST_WINDOW
+
+
 def test_a_response_that_breaks_off_with_its_connection(tls: tuple[ssl.SSLContext, Path]) -> None:
     def answer(server: Http2Server, request: int) -> None:
         server.h2.send_headers(request, [(":status", "200")])
@@ -295,7 +342,9 @@ def counting(
         received, number, ended = 0, 0, False
         while not ended:
             was_full, acknowledged = received >= FIRST_WINDOW, False
-            for event in server.h2.receive_data(connection.recv(65536)):
+            if not (arrived := connection.recv(65536)):
+                return
+            for event in server.h2.receive_data(arrived):
                 if isinstance(event, h2.events.DataReceived):
                     received += len(event.data or b"")
                     number = event.stream_id or 0
@@ -314,6 +363,16 @@ def counting(
 def allow_more(server: Http2Server, number: int) -> None:
     server.h2.increment_flow_control_window(10**6)
     server.h2.increment_flow_control_window(10**6, number)
+
+
+def test_a_request_that_is_refused_before_it_is_sent(tls: tuple[ssl.SSLContext, Path]) -> None:
+    def refuse(server: Http2Server, number: int, _acknowledged: bool) -> None:
+        server.socket.sendall(RstStreamFrame(number, error_code=8).serialize())
+        while server.socket.recv(65536):
+            continue
+
+    with counting(tls, refuse) as (url, http), pytest.raises(httpx.RemoteProtocolError):
+        http.post(url, content=b"x" * 100_000, timeout=3.0)
 
 
 def test_the_last_request_of_a_connection_is_sent_to_its_end(

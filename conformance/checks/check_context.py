@@ -104,9 +104,9 @@ class CheckContext:
         """Call `read` until `holds` accepts the result or time is up; return the last result.
 
         The deadline is `within_s` seconds, by default the setting `visible_within_s`, or less in a
-        repetition of a failed check (see `Patience`). The last call begins after the
-        deadline, so that what is visible by then is seen, however long a call takes. A note says
-        how long was waited, unless the first result was accepted.
+        repetition of a failed check (see `Patience`). The last call begins after the deadline, so
+        that what is visible by then is seen, however long a call takes. A note says how long was
+        waited, unless the first result was accepted.
         """
         deadline = within_s
         if deadline is None:

@@ -149,10 +149,14 @@ def wrong_types_and_formats(name: str, instance: Any) -> list[Breach]:
     except (ValueError, TypeError, OverflowError):
         # What a compiled validator cannot read: lone surrogates, not-a-number.
         return [
-            Breach(tuple(each.absolute_path), each.validator, expected, each.instance)
+            Breach(
+                tuple(each.absolute_path),
+                each.validator,
+                _as_tuple(each.validator_value),
+                each.instance,
+            )
             for each in validator(name).iter_errors(instance)
             if each.validator in ("type", "format")
-            for expected in [_as_tuple(each.validator_value)]
         ]
 
 

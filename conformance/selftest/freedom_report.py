@@ -100,10 +100,8 @@ def as_markdown(matrix: FreedomMatrix) -> str:
     known = all_freedoms()
     lines = [FREEDOM_HEADING, ""]
     lines += ["Ways in which a right server may differ from the reference deployment, each tried"]
-    lines += [
-        f"against all checks of the profile `{matrix.profile}` that touch what it alters: alone"
-    ]
-    lines += [f"and in pairs, which the seed {matrix.seed} has chosen so that each is in several."]
+    lines += [f"against all checks of the profile `{matrix.profile}` that touch what it alters:"]
+    lines += [_how_tried(matrix)]
     lines += ["", "```", as_summary(matrix).strip(), "```", "", "## Freedoms", ""]
     lines += ["| freedom | outcome | checks | undecided as declared | breaks beside | allowed by |"]
     lines += ["|---|---|---|---|---|---|"]
@@ -129,6 +127,13 @@ def as_markdown(matrix: FreedomMatrix) -> str:
         lines += ["", "## What is not as it should be", "", "```"]
         lines += [*map(as_line, red), "```"]
     return "\n".join(lines)
+
+
+def _how_tried(matrix: FreedomMatrix) -> str:
+    chosen = f"the seed {matrix.seed} has chosen"
+    if matrix.alone and matrix.pairs:
+        return f"alone and in pairs, which {chosen} so that each is in several."
+    return "alone." if matrix.alone else f"two at a time and none alone; {chosen} which."
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -101,6 +101,8 @@ class Worker:
         self._config: pytest.Config | None = None
         self._checks: Checks | None = None
         self._connections = ExitStack()
+        #: The settings of the connections: those of the matrix, or of what it tries.
+        self._current = settings
         #: What the checks without and with access control share, on a connection each.
         self._shared: dict[bool, WorkerResources] = {}
         self._connected = 0

@@ -22,10 +22,10 @@ _COMPONENTS = "#/components/schemas/"
 _VALUES = ("default", "enum", "const", "required")
 #: The largest integer that every JSON reader keeps.
 LARGEST = 2**53
-#: NUL and lone surrogates.
 #: Whether generated bodies fit a schema: a value of schemathesis's `GenerationMode`.
 Mode = Literal["positive", "negative"]
 
+#: NUL and lone surrogates.
 _NOT_PORTABLE = re.compile("[\\0\ud800-\udfff]")
 
 

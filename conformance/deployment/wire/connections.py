@@ -15,7 +15,7 @@ import httpx
 from conformance.deployment.wire.deadline_connections import BoundedBackend
 from conformance.deployment.wire.http1 import Http1Connection
 from conformance.deployment.wire.http2 import Http2Connection
-from conformance.deployment.wire.httpcore_messages import core_request, incoming
+from conformance.deployment.wire.httpcore_messages import core_request, core_url, incoming
 from conformance.deployment.wire.incoming import Incoming
 from conformance.deployment.wire.proxies import Proxy
 
@@ -126,9 +126,7 @@ class ProxiedConnections:
     def __init__(self, proxy: Proxy, tls: ssl.SSLContext | None) -> None:
         url = proxy.url
         self._pool = httpcore.HTTPProxy(
-            httpcore.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            ),
+            core_url(url),
             proxy_auth=(url.username, url.password) if url.username else None,
             ssl_context=tls,
             proxy_ssl_context=tls if url.scheme == "https" else None,

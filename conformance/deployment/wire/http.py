@@ -32,6 +32,8 @@ _EQUIVALENTS = (
     (httpcore.UnsupportedProtocol, httpx.UnsupportedProtocol),
     (httpcore.LocalProtocolError, httpx.LocalProtocolError),
     (httpcore.ProtocolError, httpx.RemoteProtocolError),
+    # A connection that was made for the request has ended before it, too.
+    (httpcore.ConnectionNotAvailable, httpx.RemoteProtocolError),
 )
 _TRANSLATED = tuple(kind for kind, _ in _EQUIVALENTS)
 

@@ -10,7 +10,7 @@ import httpcore
 import httptools
 import httpx
 
-from conformance.deployment.wire.incoming import Incoming
+from conformance.deployment.wire.incoming import Incoming, PartialResponse
 from conformance.deployment.wire.kept_connection import KeptConnection
 
 #: Bytes that are read at once, at most.
@@ -63,14 +63,15 @@ class Http1Connection(KeptConnection):
         )
 
     def _body(self, response: _Response, *, may_be_free: bool) -> Iterator[bytes]:
-        yield from response.body()
+        yield from response.body(response.receive)
         self._is_free = response.keeps_alive and may_be_free
 
 
-class _Response:
+class _Response(PartialResponse):
     """One response while it is received; the parser calls the methods whose names begin with on."""
 
     def __init__(self, stream: httpcore.NetworkStream, method: str) -> None:
+        super().__init__()
         self._stream = stream
         self._is_head = method == "HEAD"
         self._parser = httptools.HttpResponseParser(self)
@@ -85,37 +86,23 @@ class _Response:
         self.status, self.reason, self.http_version = 0, b"", ""
         self.headers: list[tuple[bytes, bytes]] = []
         self.keeps_alive = False
-        self._pieces: list[bytes] = []
-        self._has_head = self._is_complete = False
+        self._has_head = False
         #: Bytes received, those of them that are the body, and those since the last of these.
         self._received = self._of_body = self._since_body = 0
-        self._broken: httpx.RemoteProtocolError | None = None
 
     def read_head(self) -> None:
         """Receive until status and headers are there, those of the final response."""
         while not self._has_head:
-            self._receive()
-            if self._broken and not self._has_head:
-                raise self._broken
+            self.receive()
+            if self.broken and not self._has_head:
+                raise self.broken
             if self._received > _LONGEST_HEAD and not self._has_head:
                 raise httpx.RemoteProtocolError(
                     f"the head of the answer is longer than {_LONGEST_HEAD // 1024} KiB"
                 )
 
-    def body(self) -> Iterator[bytes]:
-        """Yield the pieces of the body as they come, to its end."""
-        while True:
-            pieces, self._pieces = self._pieces, []
-            yield from pieces
-            if self._broken:
-                raise self._broken
-            if self._is_complete:
-                return
-            if self._since_body > _LONGEST_HEAD:
-                raise httpx.RemoteProtocolError("the answer has far more framing than body")
-            self._receive()
-
-    def _receive(self) -> None:
+    def receive(self) -> None:
+        """Receive some bytes, and take what they say."""
         received = self._stream.read(_READ_AT_ONCE)
         if not received:
             self._end()
@@ -126,47 +113,44 @@ class _Response:
             self._parser.feed_data(received)
         except httptools.HttpParserUpgrade:
             # What follows a 101 is no HTTP.
-            self._is_complete, self.keeps_alive = True, False
+            self.is_complete, self.keeps_alive = True, False
         except httptools.HttpParserError as broken:
-            if self._is_complete:
+            if self.is_complete:
                 # It does not belong to this response.
                 self.keeps_alive = False
             else:
                 self._fail(str(broken))
         self._since_body = 0 if self._of_body > before else self._since_body + len(received)
+        if self._has_head and not self.is_complete and self._since_body > _LONGEST_HEAD:
+            self._fail("it has far more framing than body")
 
     def _fail(self, told: str) -> None:
-        self._broken = httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {told}")
+        self.broken = httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {told}")
 
     def _end(self) -> None:
         """Decide what it means that the server has closed the connection."""
         if not self._has_head:
-            self._broken = httpx.RemoteProtocolError(
+            self.broken = httpx.RemoteProtocolError(
                 "Server disconnected without sending a response."
                 if not self._received
                 else "peer closed connection within the head of the answer"
             )
         elif self._is_framed():
-            self._broken = httpx.RemoteProtocolError(
+            self.broken = httpx.RemoteProtocolError(
                 "peer closed connection without sending complete message body "
                 f"(received {self._of_body} bytes)"
             )
         else:
-            self._is_complete = True
+            self.is_complete = True
 
     def _is_framed(self) -> bool:
         """Return whether the headers tell where the body ends: else the connection's end does."""
-        for name, value in self.headers:
-            lowered = name.lower()
-            if lowered == b"content-length":
-                return True
-            if lowered == b"transfer-encoding" and value.lower().endswith(b"chunked"):
-                return True
-        return False
+        lengths = [name for name, _ in self.headers if name.lower() == b"content-length"]
+        return bool(lengths) or _codings(self.headers) == [b"chunked"]
 
     def on_message_begin(self) -> None:
         """Take note that a response begins."""
-        if self._is_complete:
+        if self.is_complete:
             # Another one that nobody has asked for.
             self.keeps_alive = False
 
@@ -195,23 +179,23 @@ class _Response:
         if codings not in ([], [b"chunked"], [b"identity"]):
             # What is not asked for: only how the parser frames it could be told.
             self._fail(f"its transfer coding is {b', '.join(codings)[:80]!r}")
-        if self._broken:
+        if self.broken:
             return
         self.status, self.http_version = status, self._parser.get_http_version()
         self._has_head = True
         # What llhttp takes for the body of a response to HEAD is none.
-        self._is_complete = self._is_head
+        self.is_complete = self._is_head
 
     def on_body(self, piece: bytes) -> None:
         """Take a part of the body; llhttp also tells that of an interim response."""
-        if self._has_head and not self._is_complete:
+        if self._has_head and not self.is_complete:
             self._of_body += len(piece)
-            self._pieces.append(piece)
+            self.pieces.append(piece)
 
     def on_message_complete(self) -> None:
         """Take note that the response is complete, unless it is an interim one."""
-        if self._has_head and not self._is_complete:
-            self._is_complete = True
+        if self._has_head and not self.is_complete:
+            self.is_complete = True
             # What is chunked by HTTP/1.0 may come from one who does not know (RFC 9112, 6.1).
             unclear = self.http_version == "1.0" and bool(_codings(self.headers))
             self.keeps_alive = self._parser.should_keep_alive() and not unclear

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import h2.config
 import h2.connection
@@ -15,7 +16,7 @@ import httpcore
 import httpx
 
 from conformance.deployment.wire.http1 import check_request
-from conformance.deployment.wire.incoming import Incoming
+from conformance.deployment.wire.incoming import Incoming, PartialResponse
 from conformance.deployment.wire.kept_connection import KeptConnection
 
 _READ_AT_ONCE = 64 * 1024
@@ -24,6 +25,7 @@ _WINDOW = 2**24
 _LONGEST_HEAD = 64 * 1024
 #: Of a frame: the length of its head, the longest that we allow, and the type GOAWAY.
 _FRAME_HEAD, _LONGEST_FRAME, _GOAWAY = 9, 2**14, 7
+_NOT_TAKEN = "the server ended the connection before it took the request"
 _STATUS = re.compile(rb"[1-9][0-9]{2}")
 #: Headers that HTTP/2 has no place for, or has in another form.
 _NOT_SENT = frozenset(
@@ -74,9 +76,9 @@ class Http2Connection(KeptConnection):
         response = _Response(self._begin(request))
         self._send(response, request.content)
         while response.status is None:
-            self._receive(response)
-            if response.broken and response.status is None:
+            if response.broken:
                 raise response.broken
+            self._receive(response)
         return Incoming(
             status=response.status,
             headers=response.headers,
@@ -106,7 +108,7 @@ class Http2Connection(KeptConnection):
             self._h2.send_headers(number, headers, end_stream=not request.content)
             self._h2.increment_flow_control_window(_WINDOW, stream_id=number)
         except h2.exceptions.NoAvailableStreamIDError as used_up:
-            raise httpcore.ConnectionNotAvailable from used_up
+            raise httpcore.ConnectionNotAvailable(_NOT_TAKEN) from used_up
         except h2.exceptions.H2Error as refused:
             raise httpx.LocalProtocolError(f"not sent over HTTP/2: {refused}") from refused
         return number
@@ -144,15 +146,18 @@ class Http2Connection(KeptConnection):
         return True
 
     def _body(self, response: _Response) -> Iterator[bytes]:
-        while True:
-            pieces, response.pieces = response.pieces, []
-            yield from pieces
-            if response.broken:
-                raise response.broken
-            if response.is_complete:
-                break
-            self._receive(response)
+        for piece in response.body(partial(self._receive, response)):
+            # Only now: what nobody takes is not to fill the memory.
+            self._allow(response, len(piece))
+            yield piece
         self._is_free = True
+
+    def _allow(self, response: _Response, length: int) -> None:
+        """Allow the server to send so many bytes more."""
+        try:
+            self._h2.acknowledge_received_data(length, response.number)
+        except h2.exceptions.H2Error:
+            self._ends = True
 
     def _receive(self, response: _Response) -> None:
         """Receive some frames of a response, or of the connection."""
@@ -201,28 +206,27 @@ class Http2Connection(KeptConnection):
         if isinstance(event, h2.events.ConnectionTerminated):
             self._ends = True
             if response.is_untouched and (event.last_stream_id or 0) < response.number:
-                raise httpcore.ConnectionNotAvailable
+                raise httpcore.ConnectionNotAvailable(_NOT_TAKEN)
             response.fail(f"the server ended the connection, error {event.error_code}")
         elif getattr(event, "stream_id", None) != response.number:
             return
         elif isinstance(event, h2.events.DataReceived):
-            self._h2.acknowledge_received_data(event.flow_controlled_length or 0, response.number)
-            response.pieces.append(event.data or b"")
+            data = event.data or b""
+            response.pieces.append(data)
+            self._allow(response, (event.flow_controlled_length or 0) - len(data))
         else:
             self._ends = self._ends or isinstance(event, h2.events.StreamReset)
             response.take(event)
 
 
-class _Response:
+class _Response(PartialResponse):
     """One response while it is received, on the stream of that number."""
 
     def __init__(self, number: int) -> None:
+        super().__init__()
         self.number = number
         self.status: int | None = None
         self.headers: list[tuple[bytes, bytes]] = []
-        self.pieces: list[bytes] = []
-        self.is_complete = False
-        self.broken: httpx.RemoteProtocolError | None = None
 
     @property
     def is_untouched(self) -> bool:
