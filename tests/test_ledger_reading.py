@@ -89,6 +89,25 @@ def test_a_ledger_says_whether_its_deployment_was_launched(tmp_path: Path) -> No
         assert read_ledger(tmp_path / str(launched)).launched is launched
 
 
+def test_a_ledger_says_whether_its_deployment_is_disposable(tmp_path: Path) -> None:
+    for disposable in (False, True):
+        with Ledger(tmp_path / str(disposable), "main", URL, disposable=disposable) as ledger:
+            ledger.record_planned(OWN)
+        assert read_ledger(tmp_path / str(disposable)).disposable is disposable
+
+
+@pytest.mark.parametrize(
+    ("disposable", "wanted"), [((True, False), True), ((False, True), True), ((None, 1), False)]
+)
+def test_a_deployment_is_disposable_if_one_worker_says_so(
+    disposable: tuple[Any, Any], wanted: bool, tmp_path: Path
+) -> None:
+    for worker, said in enumerate(disposable):
+        opened = event("opened", url=URL, at="", disposable=said)
+        write(tmp_path, opened, worker=f"gw{worker}")
+    assert read_ledger(tmp_path).disposable is wanted
+
+
 @pytest.mark.usefixtures("far_away")
 def test_a_ledger_began_now_unless_it_is_told_otherwise(tmp_path: Path) -> None:
     before = datetime.now(UTC)

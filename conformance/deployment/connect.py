@@ -101,8 +101,10 @@ def connect(
     redact_streams(secret_headers(settings), url)
     started_at = datetime.fromisoformat(settings.started_at)
     clock_offset: timedelta | None = None
+    disposable = settings.disposable
     if ledger is not None:
         started_at, clock_offset = ledger.opened_at or started_at, ledger.clock_offset
+        disposable = disposable or ledger.disposable
     file = exchanges_file(settings, worker) if record else None
     if settings.read_only:
         visits = settings.thread_ids
@@ -111,7 +113,7 @@ def connect(
         clock=ServerClock(started_at, clock_offset),
         generated=ledger.generated if ledger is not None else (),
         visits=visits,
-        disposable=settings.disposable,
+        disposable=disposable,
         launched_for_run=settings.launched,
     )
     if settings.read_only:
@@ -129,6 +131,7 @@ def connect(
             redactor.url(url),
             settings.started_at,
             launched=settings.launched,
+            disposable=settings.disposable,
         )
     with (
         redacting(redactor),

@@ -44,8 +44,9 @@ class LedgerState:
     `gone` are those of all these ids that a GET already showed to be gone, after a deletion or
     because there never was a thread; what was deleted counts as `created`.
     If the deployment was `launched` for the run, it ended with the run together with all its
-    data. `opened_at` is when the run began, by the clock of its machine; `clock_offset`
-    is a lower bound of how far the server's clock was ahead, if known.
+    data; if it was `disposable`, threads without the run's tag may be among `named`.
+    `opened_at` is when the run began, by the clock of its machine; `clock_offset` is a lower
+    bound of how far the server's clock was ahead, if known.
     """
 
     run_id: str
@@ -59,6 +60,7 @@ class LedgerState:
     crons: tuple[str, ...] = ()
     gone: frozenset[str] = frozenset()
     launched: bool = field(default=False, compare=False)
+    disposable: bool = field(default=False, compare=False)
     opened_at: datetime | None = field(default=None, compare=False)
     clock_offset: timedelta | None = field(default=None, compare=False)
 
@@ -85,10 +87,11 @@ class Ledger:
         started_at: str = "",
         *,
         launched: bool = False,
+        disposable: bool = False,
     ) -> None:
         self._directory, self._worker, self._url = directory, worker, url
         self._started_at = started_at or datetime.now(UTC).isoformat()
-        self._launched = launched
+        self._deployment = {"launched": launched, "disposable": disposable}
         self._file: IO[str] | None = None
         # Acquired by the thread that writes first, released by the thread that closes.
         self._alive = FileLock(directory / f"{worker}{_LOCK}", thread_local=False)
@@ -168,7 +171,7 @@ class Ledger:
         with self._one_at_a_time:
             if self._file is None:
                 self._file = self._open_file()
-                opened = {"url": self._url, "at": self._started_at, "launched": self._launched}
+                opened = {"url": self._url, "at": self._started_at, **self._deployment}
                 self._write_line(self._file, "opened", **opened)
             self._write_line(self._file, event, **details)
             if self._followed is not None:
@@ -208,7 +211,7 @@ class _Reading:
     """What the entries of ledgers say, added up over the files of all workers."""
 
     def __init__(self) -> None:
-        self._url, self._launched = "", False
+        self._url, self._launched, self._disposable = "", False, False
         self._opened: list[datetime] = []
         self._offsets: list[timedelta] = []
         # Keyed by the canonical id; the values are the ids as they were sent.
@@ -230,6 +233,7 @@ class _Reading:
                     self._url = url
                     self._opened += filter(None, [parse_timestamp(at)])
                     self._launched = self._launched or entry.get("launched") is True
+                    self._disposable = self._disposable or entry.get("disposable") is True
                 case {"event": "clock", "offset_s": int() | float() as ahead}:
                     self._offsets.append(timedelta(seconds=ahead))
                 case {"event": "planned", "thread_id": str(thread_id)}:
@@ -276,6 +280,7 @@ class _Reading:
             crons=tuple(self._crons),
             gone=frozenset(self._gone),
             launched=self._launched,
+            disposable=self._disposable,
             opened_at=min(self._opened, default=None),
             # The smallest, since the clocks of the server's machines may differ.
             clock_offset=min(self._offsets, default=None),
