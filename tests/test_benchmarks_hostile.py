@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -443,6 +443,37 @@ def test_a_lie_is_told_and_harms_nobody(lie: str, differs: dict[str, Any]) -> No
         assert seen == {name: each for name, each in TRUTH.items() if name != "search"}
     else:
         assert seen == {**TRUTH, **differs}
+
+
+def test_the_threads_of_strangers_are_as_old_as_they_were_planted() -> None:
+    async def scenario() -> list[timedelta]:
+        async with lying() as (deployment, _):
+            now = deployment.store.wall()
+            return [
+                now - datetime.fromisoformat(each.created_at)
+                for each in deployment.store.records.foreign_threads()
+            ]
+
+    ages = asyncio.run(scenario())
+    assert len({each // timedelta(seconds=10) for each in ages}) == 9
+    assert timedelta(days=30) <= ages[0] < timedelta(days=30, minutes=1)
+    assert timedelta() <= ages[-1] < timedelta(seconds=10)
+
+
+def test_the_threads_called_old_were_there_before_any_run() -> None:
+    async def scenario() -> tuple[set[str], set[str]]:
+        async with lying("create-answers-old") as (deployment, http):
+            records = deployment.store.records
+            planted = records.foreign_threads()
+            for _ in range(30):
+                deployment.world.new()
+            named = [(await http.post("/threads", json={})).json()["thread_id"] for _ in range(60)]
+            # The youngest two are of no age: such could as well be made during a run.
+            return set(named), {each.thread_id for each in planted[:-2]}
+
+    named, old = asyncio.run(scenario())
+    assert named <= old
+    assert len(named) > 8
 
 
 @pytest.mark.slow

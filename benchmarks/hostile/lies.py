@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from benchmarks.hostile.harm_to_others import RecordingStore, as_others, by_others
@@ -45,6 +45,9 @@ class World:
     #: The tag that the suite's run gives its threads, as soon as it was seen.
     tag: Any = None
 
+    def __post_init__(self) -> None:
+        self._began_at = self.store.wall()
+
     def should_lie(self, lie: str, *, always: bool = False) -> bool:
         """Whether to lie this time; counted."""
         if by_others() or not (always or self.random.random() < self.rate):
@@ -52,9 +55,18 @@ class World:
         self.told[lie] = self.told.get(lie, 0) + 1
         return True
 
-    def old(self) -> Thread:
+    def any(self) -> Thread:
         """A thread of others, of any age."""
         return self.random.choice(self.store.records.foreign_threads())
+
+    def old(self) -> Thread:
+        """A thread that others had before this world began, so seconds before any run."""
+        threads = self.store.records.foreign_threads()
+        moments = map(datetime.fromisoformat, (each.created_at for each in threads))
+        older = [
+            each for each, made_at in zip(threads, moments, strict=True) if made_at < self._began_at
+        ]
+        return self.random.choice(older)
 
     def new(self) -> Thread:
         """A thread that others made a moment ago."""
@@ -123,7 +135,7 @@ def _answers_with(operation: str, name: str, *, new: bool) -> Callable[[World], 
 
     tell.__doc__ = (
         f"{operation} is answered with the id of a thread that others "
-        f"{'made a moment ago' if new else 'have had for long'}"
+        f"{'made a moment ago' if new else 'had before the run'}"
     )
     return tell
 
@@ -168,7 +180,7 @@ def _get_names_another(world: World) -> None:
         if world.store.records.belongs_to_suite(request.thread_id) and world.should_lie(
             "get-names-another"
         ):
-            answer.body = {**answer.body, "thread_id": world.old().thread_id}
+            answer.body = {**answer.body, "thread_id": world.any().thread_id}
 
 
 @lie("get-forges-tag", beyond=True)
@@ -193,7 +205,7 @@ def _search_forges_tag(world: World) -> None:
         wanted = request.members.get("metadata")
         hits = answer.body
         if isinstance(wanted, dict) and isinstance(hits, list) and wanted:
-            for find in (world.old, world.new):
+            for find in (world.any, world.new):
                 if world.should_lie("search-forges-tag"):
                     view = world.store.views.thread_view(find())
                     hits = [*hits, {**view, "metadata": {**view["metadata"], **wanted}}]
@@ -218,7 +230,7 @@ def _stateless_names_another(world: World) -> None:
     @world.wire.after(*_STATELESS, status=200)
     def name_another(_request: WireRequest, answer: WireAnswer) -> None:
         if world.should_lie("stateless-names-another"):
-            stranger = world.random.choice((world.new, world.old))().thread_id
+            stranger = world.random.choice((world.new, world.any))().thread_id
             answer.headers = [
                 (name, _on_thread(value, stranger) if name == b"content-location" else value)
                 for name, value in answer.headers
@@ -265,7 +277,7 @@ def _states_name_another(world: World) -> None:
     @world.wire.after("state", "update_state", "state_at_checkpoint", "history", status=200)
     def name_another(_request: WireRequest, answer: WireAnswer) -> None:
         if world.should_lie("states-name-another"):
-            stranger = world.old().thread_id
+            stranger = world.any().thread_id
             shown = answer.body if isinstance(answer.body, list) else [answer.body]
             named = [_with_thread(each, stranger) for each in shown]
             answer.body = named if isinstance(answer.body, list) else named[0]
@@ -320,7 +332,7 @@ def _redirects_to_another(world: World) -> None:
             return None
         if not world.should_lie("redirects-to-another"):
             return None
-        path = request.path.replace(request.thread_id, world.old().thread_id)
+        path = request.path.replace(request.thread_id, world.any().thread_id)
         return WireAnswer(307, b"", [(b"location", path.encode())])
 
 
