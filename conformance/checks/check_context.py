@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -19,29 +19,50 @@ _FAR_S = 0.02
 _AT_ONCE = 4
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.25
 #: A repetition waits so many times as long as the longest wait that was of use, at least so long.
-_TIMES_AS_LONG, _LEAST_S = 10, 1.0
+_TIMES_AS_LONG, _LEAST_S = 10, 0.25
 
 
 @dataclass
 class Patience:
     """How long the checks of one process wait for what may become visible late.
 
-    A failed check has waited for the whole deadline; its repetitions, which only tell stable from
-    flaky, do not wait far longer than was of any use so far.
+    Until a check has failed it waits for the whole deadline. Its repetitions, which only tell
+    stable from flaky, do not wait far longer than was of any use so far; nor do further checks of
+    requirements that a check broke after it had waited for the whole deadline, since these stay
+    broken whatever is seen.
     """
 
     repeats: bool = False
     longest_useful_s: float = 0.0
+    _requirements: frozenset[str] = frozenset()
+    _broken_late: set[str] = field(default_factory=set)
+    _waited_in_vain: bool = False
+
+    def begin_check(self, requirements: Iterable[str]) -> None:
+        """Begin an attempt of a check of these requirements."""
+        self._requirements = frozenset(requirements)
+        if not self.repeats:
+            self._waited_in_vain = False
+
+    def check_failed(self) -> None:
+        """Take note that the check, and each repetition of it, failed."""
+        if self._waited_in_vain:
+            self._broken_late |= self._requirements
 
     def deadline_s(self, declared_s: float) -> float:
         """Return the deadline of the running check, in seconds."""
-        if not self.repeats:
+        is_broken = bool(self._requirements) and self._requirements <= self._broken_late
+        if not (self.repeats or is_broken):
             return declared_s
         return min(declared_s, max(_LEAST_S, _TIMES_AS_LONG * self.longest_useful_s))
 
     def was_useful(self, waited_s: float) -> None:
         """Take note that something became visible after so many seconds."""
         self.longest_useful_s = max(self.longest_useful_s, waited_s)
+
+    def was_in_vain(self) -> None:
+        """Take note that nothing became visible until the whole deadline had passed."""
+        self._waited_in_vain = True
 
 
 @dataclass
@@ -103,10 +124,10 @@ class CheckContext:
     ) -> _T:
         """Call `read` until `holds` accepts the result or time is up; return the last result.
 
-        The deadline is `within_s` seconds, by default the setting `visible_within_s`, or less in a
-        repetition of a failed check (see `Patience`). The last call begins after the deadline, so
-        that what is visible by then is seen, however long a call takes. A note says how long was
-        waited, unless the first result was accepted.
+        The deadline is `within_s` seconds, by default the setting `visible_within_s`, or less where
+        that changes no verdict of a requirement (see `Patience`). The last call begins after the
+        deadline, so that what is visible by then is seen, however long a call takes. A note says
+        how long was waited, unless the first result was accepted.
         """
         deadline = within_s
         if deadline is None:
@@ -131,4 +152,6 @@ class CheckContext:
             self.note(f"waited {waited_s * 1000:.0f} ms")
             if holds_now:
                 self.patience.was_useful(waited_s)
+            elif within_s is None and deadline == self.settings.visible_within_s:
+                self.patience.was_in_vain()
         return seen

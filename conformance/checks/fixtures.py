@@ -116,6 +116,7 @@ def require_declared(request: pytest.FixtureRequest, worker_resources: WorkerRes
 def context(request: pytest.FixtureRequest, worker_resources: WorkerResources) -> CheckContext:
     """Return the context of the running check."""
     mark = request.node.get_closest_marker("requires")
+    worker_resources.patience.begin_check(mark.args if mark else ())
     context = CheckContext(
         settings=worker_resources.settings,
         tag={CHECK_TAG: uuid4().hex[:16]},

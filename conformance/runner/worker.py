@@ -373,6 +373,9 @@ class Checks:
         if result.verdict is Verdict.FAIL:
             with _repetition(item):
                 reports, result = self._repeat(item, nextitem, reports, result)
+            resources = item.config.stash.get(RESOURCES, None)
+            if resources and (result.verdict, result.stability) == (Verdict.FAIL, Stability.STABLE):
+                resources.patience.check_failed()
         if result.verdict is Verdict.PASS:
             attach_server_errors(self._recurring(item, nextitem), reports[-1])
         result = dataclasses.replace(

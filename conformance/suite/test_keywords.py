@@ -219,9 +219,16 @@ def _accepted_rich_body(given: ThreadsApi, thread: Thread, operation: str) -> di
     A member that is refused or ignored when it is valid proves nothing when it is invalid: its
     effect is judged by requirements of its own.
     """
+    rich_body = BODIED[operation].valid_body
     try:
-        body = BODIED[operation].valid_body(given, thread)
-        answer = _send(given.client, thread, operation, body)
+        body = rich_body(given, thread)
+        if operation == "update_state":
+            # It forks: on some deployments GET does not show the values of a fork, and a check that
+            # compares what GET shows would wait for them.
+            another = _thread_offering(given, operation)
+            answer = _send(given.client, another, operation, rich_body(given, another))
+        else:
+            answer = _send(given.client, thread, operation, body)
         if operation == "create" and not (answer.ok and answer.body.get("values")):
             newest_checkpoint_id(given, given.object_of(answer))
     except (Blocked, Unsupported):
