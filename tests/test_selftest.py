@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from conformance.model.threads import Threads
 from conformance.reference.app import create_app
 from conformance.reference.wire import WireRequest
 from conformance.report.record import CheckResult
+from conformance.runner.worker import Checks
 from conformance.selftest import fault_matrix
 from conformance.selftest.asgi import InProcess, InProcessTransport
 from conformance.selftest.fault_matrix import batched
@@ -69,13 +71,15 @@ def rows_of(
     *faults: Fault,
     clients: tuple[str, ...] = (HTTP,),
     narrow: tuple[str, ...] = (),
+    parts: int = 1,
 ) -> dict[str, Row]:
     known = {each.name: each for each in faults}
     monkeypatch.setattr(fault_matrix, "all_faults", lambda: known)
     results = Queue()
     requirements = OF_COPIES if clients == (HTTP,) else ()
     tasks = Queue(*known, None)
-    fault_matrix.work("documented", clients, requirements, frozenset(narrow), tasks, results)
+    some = frozenset(narrow)
+    fault_matrix.work("documented", clients, requirements, some, parts, tasks, results)
     assert all(isinstance(each, Row) for each in results.items), results.items
     return {row.fault: row for row in results.items}
 
@@ -99,6 +103,49 @@ def crashing_by_its_condition(broken: FaultyDeployment) -> None:
         raise ZeroDivisionError
 
     broken.wire.before("copy", when=concerns)(lambda _: None)
+
+
+@pytest.mark.slow
+def test_a_fault_tried_in_parts_has_the_same_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(broken: FaultyDeployment) -> None:
+        broken.wire.before("copy", when=lambda _: False)(lambda _: None)
+
+    def fails_with_500(broken: FaultyDeployment) -> None:
+        broken.override(Threads.copied_checkpoints)(lambda right, source: 1 / 0)
+
+    faults = (
+        Fault("forgets", ("COPY-03",), copy_forgets),
+        Fault("fails", ("COPY-03",), fails_with_500),
+        Fault("crashes", ("COPY-01",), crashing),
+        Fault("never", ("COPY-01",), never),
+    )
+    processes: set[int] = set()
+    attempt = Checks.attempt
+
+    def noted(self: Checks, item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+        found = attempt(self, item, nextitem)
+        return found[0], replace(found[1], client=str(os.getpid()))
+
+    def results_of_errors(errors: Any, results: Any, catalogue: Any) -> Any:
+        processes.update(int(each.client) for each in results)
+        return right(errors, results, catalogue)
+
+    right = vars(fault_matrix)["results_of_errors"]
+    monkeypatch.setattr(fault_matrix, "results_of_errors", results_of_errors)
+    monkeypatch.setattr(Checks, "attempt", noted)
+    whole = rows_of(monkeypatch, *faults)
+    assert processes == {os.getpid()}
+    processes.clear()
+    in_parts = rows_of(monkeypatch, *faults, parts=3)
+    assert len(processes - {os.getpid()}) >= 3
+
+    def compared(row: Row) -> Row:
+        return replace(row, duration_s=0.0, why=dict.fromkeys(row.why or (), ""))
+
+    assert {name: compared(row) for name, row in in_parts.items()} == {
+        name: compared(row) for name, row in whole.items()
+    }
+    assert whole["forgets"].fell
 
 
 @pytest.mark.slow
@@ -214,7 +261,7 @@ def test_restarts_try_only_the_faults_of_what_outlives_them(
     monkeypatch.setattr(fault_matrix, "all_faults", lambda: known)
     results = Queue()
     wanted = ("DURABLE-02", "DURABLE-01")
-    fault_matrix.work("full", (HTTP,), wanted, frozenset(), Queue(*known, None), results)
+    fault_matrix.work("full", (HTTP,), wanted, frozenset(), 1, Queue(*known, None), results)
     rows = {row.fault: row for row in results.items}
     assert (rows["of get"].checks, of_get.restarted) == (0, False)
     assert (rows["of restarts"].checks, of_restarts.restarted) == (2, True)
@@ -263,7 +310,7 @@ def test_until_found_no_check_follows_the_first_that_fails() -> None:
         results = Queue()
         tasks = Queue(*known, None)
         fault_matrix.work(
-            "documented", (HTTP,), OF_COPIES, frozenset(), tasks, results, known, until_found
+            "documented", (HTTP,), OF_COPIES, frozenset(), 1, tasks, results, known, until_found
         )
         rows += results.items
     first, whole = rows

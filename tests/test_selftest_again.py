@@ -39,6 +39,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         _profile: str,
         _requirements: Any,
         narrow: frozenset[str],
+        parts: int,
     ) -> list[Row]:
         noted.append(tuple(names))
         rows = [

@@ -113,7 +113,8 @@ class _NotJudged(click.ClickException):
     "workers",
     type=click.IntRange(1, 64),
     default=max(1, min(os.cpu_count() or 1, 8)),
-    help="Number of parallel processes.  [default: one per core, at most 8]",
+    help="Number of parallel processes; of faults that are fewer, the checks are shared out to "
+    "twice as many.  [default: one per core, at most 8]",
 )
 @click.option(
     "--profile",

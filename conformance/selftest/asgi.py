@@ -25,12 +25,23 @@ class InProcess:
 
     def __init__(self) -> None:
         self.app: ASGIApp | None = None
+        #: Loops of the process that this one is a fork of: to close one would disturb that process.
+        self._of_parents: list[asyncio.AbstractEventLoop] = []
+        self._new_loop()
+
+    def _new_loop(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def __enter__(self) -> InProcess:
         self._thread.start()
         return self
+
+    def continue_in_fork(self) -> None:
+        """Serve in a fork of the process that served until now: threads are not forked."""
+        self._of_parents.append(self._loop)
+        self._new_loop()
+        self._thread.start()
 
     def __exit__(
         self,

@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from heapq import heappop, heappush
 from typing import Any
 
 import pytest
+from starlette.types import ASGIApp
 
 from conformance.clients.client import NotInstalledError
 from conformance.clients.opened import KNOWN
@@ -33,7 +35,7 @@ from conformance.reference.altered import Altered
 from conformance.report.record import CheckResult
 from conformance.runner.check_durations import expected_s
 from conformance.runner.selection import check_id, client_of, requirements_of, restarts
-from conformance.runner.server_errors import results_of_errors
+from conformance.runner.server_errors import ServerError, results_of_errors
 from conformance.selftest.fault_row import Row
 from conformance.selftest.processes import Results, SelftestError, Tasks, in_processes
 from conformance.selftest.worker import (
@@ -54,6 +56,8 @@ CLIENTS_TRIED = ("curl", "python-sdk")
 #: Faults that one process tries in a row: to learn what all checks touch takes as long as trying
 #: two or three faults by all of them, and some of these take minutes, in which it waits.
 _LEAST_BATCH, _LARGEST_BATCH = 4, 24
+#: So many checks, at least, are worth a process of their own.
+_LEAST_PART = 10
 
 
 def run_matrix(
@@ -63,15 +67,17 @@ def run_matrix(
     profile: str = PROFILES[-1],
     requirements: tuple[str, ...] = (),
     narrow: frozenset[str] = frozenset(),
+    parts: int = 1,
 ) -> list[Row]:
     """Return a row for each fault, in their order; call `on_row` as each is finished.
 
     The faults in `narrow` are tried only against the checks of the requirements that they break.
+    The checks of one fault are run in up to so many `parts` at once, each in a process.
     """
     clients = _clients_for(all_faults()[name] for name in faults)
     return in_processes(
         work,
-        (profile, clients, requirements, narrow),
+        (profile, clients, requirements, narrow, parts),
         faults,
         workers,
         lambda row: row.name,
@@ -128,6 +134,7 @@ def work(
     clients: tuple[str, ...],
     requirements: tuple[str, ...],
     narrow: frozenset[str],
+    parts: int,
     tasks: Tasks,
     results: Results[Row],
     known: Mapping[str, Fault] | None = None,
@@ -146,6 +153,7 @@ def work(
             results=results,
             only=requirements,
             narrow=narrow,
+            parts=parts,
             known=known,
             until_found=until_found,
         ),
@@ -165,13 +173,14 @@ class _FaultWorker(Worker):
         *given: Any,
         only: tuple[str, ...],
         narrow: frozenset[str],
+        parts: int,
         known: Mapping[str, Fault],
         until_found: bool,
         **named: Any,
     ) -> None:
         super().__init__(*given, **named)
         self.only, self.narrow, self.known = only, narrow, known
-        self.until_found = until_found
+        self.parts, self.until_found = parts, until_found
 
     def alterations(self) -> Iterable[Altered]:
         return (faulty_deployment(each)[0] for each in self.known.values())
@@ -211,22 +220,20 @@ class _FaultWorker(Worker):
 
     def _row(self, chosen: Fault, items: Sequence[pytest.Item]) -> Row:
         asked = [each for each in items if self._may_concern(chosen, each)]
+        if len(parts := self._in_parts(self.unlearnt(asked))) > 1:
+            self.learn_in_parts(parts)
         self.learn(asked)
         started = time.perf_counter()
-        with_tenants = _concerns(chosen, ACCESS_CAPABILITY)
-        broken, self.host.app = deployment(chosen, with_tenants=with_tenants)
-        self.process = broken.app
-        scaling = _concerns(chosen, SCALE_CAPABILITY)
-        if scaling:
-            self.connect(replace(self.settings, scale=SCALE))
-        self.use(with_tenants=with_tenants)
+        broken, _ = self._broken(chosen)
         concerned = [each for each in asked if self.learnt.touched[each].affected_by(broken)]
-        self.server_errors.clear()
-        results = list(self._results_of(concerned))
-        results += results_of_errors(self.server_errors, results, load_catalogue())
-        self.host.abandon()
-        if scaling:
-            self.connect(self.settings)
+        if len(parts := self._in_parts(concerned)) > 1:
+            tried = _sum(self.in_forks(partial(self._try, chosen), parts))
+        else:
+            tried = self._try(chosen, concerned)
+        results = [
+            *tried.results,
+            *results_of_errors(tried.server_errors, tried.results, load_catalogue()),
+        ]
 
         def requirements_with(verdict: Verdict) -> tuple[str, ...]:
             found = {
@@ -240,8 +247,8 @@ class _FaultWorker(Worker):
             fell=requirements_with(Verdict.FAIL),
             blocked=requirements_with(Verdict.BLOCKED),
             errors=requirements_with(Verdict.ERROR),
-            exercised=broken.exercised,
-            crashes=tuple(sorted({repr(each) for each in broken.wire.crashes})),
+            exercised=tried.exercised,
+            crashes=tuple(sorted(tried.crashes)),
             checks=len(results),
             duration_s=round(time.perf_counter() - started, 2),
             why={
@@ -252,3 +259,53 @@ class _FaultWorker(Worker):
             narrow=chosen.name in self.narrow,
             catalogue=load_catalogue().digest,
         )
+
+    def _broken(self, chosen: Fault) -> tuple[Altered, ASGIApp]:
+        return deployment(chosen, with_tenants=_concerns(chosen, ACCESS_CAPABILITY))
+
+    def _in_parts(self, items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
+        """Return the checks in parts that take about as long as each other."""
+        parts: list[list[pytest.Item]] = [
+            [] for _ in range(1 if self.until_found else min(self.parts, len(items) // _LEAST_PART))
+        ]
+        ends = [(0.0, number) for number in range(len(parts))]
+        for item in sorted(items, key=lambda each: -expected_s(check_id(each))) if ends else ():
+            end, number = heappop(ends)
+            parts[number].append(item)
+            heappush(ends, (end + expected_s(check_id(item)), number))
+        return parts
+
+    def _try(self, chosen: Fault, concerned: Sequence[pytest.Item]) -> _Tried:
+        """Run checks against the reference with the fault."""
+        broken, self.host.app = self._broken(chosen)
+        self.process = broken.app
+        scaling = _concerns(chosen, SCALE_CAPABILITY)
+        if scaling:
+            self.connect(replace(self.settings, scale=SCALE))
+        self.use(with_tenants=_concerns(chosen, ACCESS_CAPABILITY))
+        self.server_errors.clear()
+        results = list(self._results_of(concerned))
+        self.host.abandon()
+        if scaling:
+            self.connect(self.settings)
+        crashes = frozenset(map(repr, broken.wire.crashes))
+        return _Tried(results, list(self.server_errors), broken.exercised, crashes)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What checks found of a fault: their results, and what the deployment did meanwhile."""
+
+    results: list[CheckResult]
+    server_errors: list[ServerError]
+    exercised: bool
+    crashes: frozenset[str]
+
+
+def _sum(parts: Sequence[_Tried]) -> _Tried:
+    return _Tried(
+        [each for part in parts for each in part.results],
+        [each for part in parts for each in part.server_errors],
+        any(each.exercised for each in parts),
+        frozenset().union(*(each.crashes for each in parts)),
+    )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.queues import Queue, SimpleQueue
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from conformance.waiting import wait_until
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkContext, SpawnContext
 
 #: Seconds between two checks whether a process has put a row.
 _POLL_S = 0.02
@@ -50,20 +54,21 @@ def in_processes(
     Each process calls `work(*arguments, tasks, results)`. The names of a batch, by default one, are
     tried by one process, the first batches first. SelftestError if a process breaks.
     """
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     # A Queue, since a SimpleQueue limits what can be put before something is taken.
     tasks: Queue[Sequence[str] | None] = context.Queue()
     results: SimpleQueue[_Row | str] = context.SimpleQueue()
-    for batch in [[name] for name in names] if batches is None else batches:
-        tasks.put(batch)
-    for _ in range(workers):
-        tasks.put(None)
     processes = [
         context.Process(target=_work, args=(work, *arguments, tasks, results), daemon=True)
         for _ in range(workers)
     ]
     for process in processes:
         process.start()
+    # Only now, since a Queue begins a thread when something is put.
+    for batch in [[name] for name in names] if batches is None else batches:
+        tasks.put(batch)
+    for _ in range(workers):
+        tasks.put(None)
     rows: dict[str, _Row] = {}
     try:
         while len(rows) < len(names):
@@ -79,6 +84,16 @@ def in_processes(
                 process.terminate()
             process.join()
     return [rows[name] for name in names]
+
+
+def _context() -> SpawnContext | ForkContext:
+    """Return how processes are begun: on Linux by a fork, which has imported everything already.
+
+    On macOS the system's own libraries do not bear a fork.
+    """
+    if sys.platform == "linux":
+        return multiprocessing.get_context("fork")
+    return multiprocessing.get_context("spawn")
 
 
 class _Batches:

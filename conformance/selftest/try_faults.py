@@ -63,6 +63,8 @@ def try_faults(
     started = time.perf_counter()
 
     narrow = choose_narrow(chosen, all_checks, how.seed)
+    # The checks of few faults are shared out; they wait half of their time.
+    parts = max(1, 2 * how.workers // max(len(chosen), 1))
     earlier = (
         read_earlier_faults(how.directory, how.profile, how.requirements)
         if how.again
@@ -79,7 +81,7 @@ def try_faults(
     tried = try_rows(
         chosen,
         lambda some, workers, on_row: run_matrix(
-            some, workers, on_row, how.profile, how.requirements, narrow
+            some, workers, on_row, how.profile, how.requirements, narrow, parts
         ),
         on_row,
         earlier=earlier.rows,

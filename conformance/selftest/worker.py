@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from starlette.types import ASGIApp
@@ -21,6 +21,7 @@ from conformance.checks.fixtures import RESOURCES, WorkerResources
 from conformance.contract.catalogue import ACCESS_CAPABILITY, SCALE_CAPABILITY, load_catalogue
 from conformance.contract.verdicts import Verdict
 from conformance.deployment.connect import connect
+from conformance.deployment.ownership.ledger import LedgerState
 from conformance.deployment.restart import Restarter
 from conformance.deployment.settings import Settings
 from conformance.faults.registry import Fault, faulty_deployment
@@ -36,9 +37,12 @@ from conformance.runner.server_errors import ServerError
 from conformance.runner.settings import new_settings
 from conformance.runner.worker import Checks
 from conformance.selftest.asgi import InProcess, InProcessTransport
+from conformance.selftest.forks import in_forks
 from conformance.selftest.impact import Impact, ImpactRecorder
 from conformance.selftest.learnt_cache import LearntCache
 from conformance.selftest.processes import Results, Tasks, is_orphan
+
+_T = TypeVar("_T")
 
 TIMEOUT_S = 10.0
 RUN_TIMEOUT_S = 4.0
@@ -161,6 +165,8 @@ class Worker:
                 f"selftest-{self._connected}",
                 record=False,
                 make_transport=partial(InProcessTransport, self.host),
+                # Nothing outlives the process, so that nothing has to be written down.
+                ledger=LedgerState(settings.run_id, settings.url),
             )
         )
         shared = WorkerResources(settings, connection, Restarter(self._restart))
@@ -188,23 +194,33 @@ class Worker:
         self._store()
         return True
 
-    def learn(self, items: Sequence[pytest.Item]) -> None:
-        """Run the checks that were not yet run without any alteration, to learn what they touch."""
+    def unlearnt(self, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+        """Return those of the checks that `learn` would run."""
+        self._open_cache(items)
+        self._adopt(items)
+        return [each for each in items if each not in self.learnt.touched]
+
+    def _open_cache(self, items: Sequence[pytest.Item]) -> None:
         if self._cache is None:
             self._decisions = frozenset().union(*(each.overridden for each in self.alterations()))
             self._cache = LearntCache(self.settings, self._decisions)
             self._kept = self._cache.load()
-            # One is run all the same: a connection learns from a right deployment how it creates.
-            for with_tenants in (False, True):
-                creating = (
-                    each
-                    for each in items
-                    if needs_tenants(each) is with_tenants and self._creates(each)
-                )
-                first = next(creating, None)
-                self._kept.pop(first.nodeid if first else "", None)
-        self._adopt(items)
-        new = _from_anywhere([each for each in items if each not in self.learnt.touched])
+            self._forget_first(items)
+
+    def _forget_first(self, items: Sequence[pytest.Item]) -> None:
+        """Have one check run though it is kept: a connection learns from a right deployment."""
+        for with_tenants in (False, True):
+            creating = (
+                each
+                for each in items
+                if needs_tenants(each) is with_tenants and self._creates(each)
+            )
+            first = next(creating, None)
+            self._kept.pop(first.nodeid if first else "", None)
+
+    def learn(self, items: Sequence[pytest.Item]) -> None:
+        """Run the checks that were not yet run without any alteration, to learn what they touch."""
+        new = _from_anywhere(self.unlearnt(items))
         for with_tenants in (False, True):
             some = [each for each in new if needs_tenants(each) is with_tenants]
             if not some:
@@ -223,11 +239,37 @@ class Worker:
                     self.learnt.failing.update(result.requirements)
                     continue
                 self._new[item.nodeid] = watcher.current
-                if len(self._new) >= _SHARED_AT_ONCE:
+                if self._cache and len(self._new) >= _SHARED_AT_ONCE:
                     self._store()
                     self._kept = self._cache.load()
                     self._adopt(some)
             self.host.abandon()
+
+    def learn_in_parts(self, parts: Sequence[Sequence[pytest.Item]]) -> None:
+        """Learn in a fork for each part what checks touch, and keep it in the cache for `learn`."""
+
+        def learn(part: Sequence[pytest.Item]) -> None:
+            self.learn(part)
+            self._store()
+
+        self.in_forks(learn, parts)
+        if self._cache:
+            self._kept = self._cache.load()
+            self._forget_first([each for part in parts for each in part])
+
+    def in_forks(
+        self,
+        work: Callable[[Sequence[pytest.Item]], _T],
+        parts: Sequence[Sequence[pytest.Item]],
+    ) -> list[_T]:
+        """Return the result of `work` with each part of the checks, each made in a fork."""
+
+        def begin(part: Sequence[pytest.Item]) -> _T:
+            self.host.continue_in_fork()
+            return work(part)
+
+        self.host.abandon()
+        return in_forks([partial(begin, each) for each in parts])
 
     def _adopt(self, items: Iterable[pytest.Item]) -> None:
         """Take what is kept of checks that this process has not run."""
@@ -291,7 +333,7 @@ def run_worker(
     """
     allow_memory(MEMORY)
     with TemporaryDirectory(prefix="threads-conformance-selftest-") as directory:
-        # Nothing here outlives the process, so neither need its ledger.
+        # Nothing here outlives the process.
         os.environ["XDG_STATE_HOME"] = directory
         user, another = TENANTS
         settings = new_settings(
