@@ -18,8 +18,9 @@ _FAR_S = 0.02
 #: Not more, since each of many workers may send so many.
 _AT_ONCE = 4
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.25
-#: A repetition waits so many times as long as the longest wait that was of use, at least so long.
-_TIMES_AS_LONG, _LEAST_S = 10, 0.25
+#: What changes no verdict of a requirement is waited for so many times as long as the longest wait
+#: that was of use, in a first attempt and in a repetition at least so long.
+_TIMES_AS_LONG, _LEAST_S, _LEAST_AGAIN_S = 10, 1.0, 0.25
 
 
 @dataclass
@@ -54,7 +55,8 @@ class Patience:
         is_broken = bool(self._requirements) and self._requirements <= self._broken_late
         if not (self.repeats or is_broken):
             return declared_s
-        return min(declared_s, max(_LEAST_S, _TIMES_AS_LONG * self.longest_useful_s))
+        least_s = _LEAST_AGAIN_S if self.repeats else _LEAST_S
+        return min(declared_s, max(least_s, _TIMES_AS_LONG * self.longest_useful_s))
 
     def was_useful(self, waited_s: float) -> None:
         """Take note that something became visible after so many seconds."""
