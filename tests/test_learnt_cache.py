@@ -40,7 +40,7 @@ def test_what_is_stored_is_loaded_by_another_process_of_the_same_matrix(tmp_path
     LearntCache(second, reversed(DECISIONS)).store({"other": Impact(set(), [])})
     found = LearntCache(second, DECISIONS).load()
     assert found.keys() == {"one", "other"}
-    assert found["other"] == Impact()
+    assert (found["other"].decisions, found["other"].requests) == (set(), [])
     assert found["one"].decisions == {Threads.copy}
     (sent,) = found["one"].requests
     expected = request_of(raw, query)
@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
         file.write_bytes(content)
         assert cache.load() == {}
     cache.store({"one": Impact()})
-    assert cache.load() == {"one": Impact()}
+    assert cache.load().keys() == {"one"}
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import threading
@@ -26,13 +25,8 @@ def in_forks(parts: Sequence[Callable[[], _T]]) -> list[_T]:
     Results are pickled. No other thread of this process may hold a lock meanwhile. Raises
     `ForkError` if a fork ends without a result; a fork ends with the process that made it.
     """
-    # What a fork does not touch stays shared.
-    gc.freeze()
-    try:
-        forks = [_fork(each) for each in parts]
-        results = [_result(*each) for each in forks]
-    finally:
-        gc.unfreeze()
+    forks = [_fork(each) for each in parts]
+    results = [_result(*each) for each in forks]
     if None in results:
         raise ForkError("a process that tried a part of the checks broke")
     return [pickle.loads(each) for each in results if each is not None]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from conformance.reference.altered import Altered
@@ -22,12 +23,24 @@ class SentRequest:
         return rule.concerns(self.request) and (self.status is None or rule.statuses(self.status))
 
 
-@dataclass
 class Impact:
-    """The methods of the store's operations that a check reached, and the requests that it sent."""
+    """The methods of the store's operations that a check reached, and the requests that it sent.
 
-    decisions: set[Callable[..., Any]] = field(default_factory=set)
-    requests: list[SentRequest] = field(default_factory=list)
+    What is given as `requests` is not gone through before they are needed.
+    """
+
+    def __init__(
+        self,
+        decisions: Iterable[Callable[..., Any]] = (),
+        requests: Iterable[SentRequest] = (),
+    ) -> None:
+        self.decisions = set(decisions)
+        self._given = requests
+
+    @cached_property
+    def requests(self) -> list[SentRequest]:
+        """The requests, in their order."""
+        return list(self._given)
 
     def affected_by(self, altered: Altered) -> bool:
         """Return whether the alteration affects the check.
@@ -42,7 +55,9 @@ class Impact:
         if self.decisions & altered.overridden:
             return True
         rules = [*altered.wire.rules_before, *altered.wire.rules_after]
-        return any(sent.matched_by(rule) for sent in self.requests for rule in rules)
+        return bool(rules) and any(
+            sent.matched_by(rule) for sent in self.requests for rule in rules
+        )
 
 
 class ImpactRecorder:

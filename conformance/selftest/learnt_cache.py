@@ -7,14 +7,13 @@ definitions of faults and freedoms decide neither.
 
 from __future__ import annotations
 
-import base64
 import gzip
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 from filelock import FileLock
 
 from conformance.code_digest import code_digest
@@ -47,7 +46,10 @@ class LearntCache:
 
     def load(self) -> dict[str, Impact]:
         """Return the impact of each check that is kept; none where the file cannot be read."""
-        return {check: self._impact(kept) for check, kept in self._read().items()}
+        return {
+            check: Impact((self._decisions[each] for each in kept.decisions), _requests(kept))
+            for check, kept in self._read().items()
+        }
 
     def store(self, impacts: Mapping[str, Impact]) -> None:
         """Add impacts; nothing happens where the cache cannot be written."""
@@ -57,57 +59,66 @@ class LearntCache:
             with FileLock(self._file.with_name(".lock")):
                 kept = self._read() | {check: _plain(each) for check, each in impacts.items()}
                 partial = self._file.with_suffix(".partial")
-                partial.write_bytes(gzip.compress(json.dumps(kept).encode(), 1))
+                partial.write_bytes(gzip.compress(msgspec.json.encode(kept), 1))
                 partial.replace(self._file)
                 keep_newest(self._file.parent, "*.json.gz", _MOST_FILES)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, _Kept]:
         try:
-            read = json.loads(gzip.decompress(self._file.read_bytes()))
+            return _FILE.decode(gzip.decompress(self._file.read_bytes()))
         except (OSError, EOFError, ValueError):
             return {}
-        return read if isinstance(read, dict) else {}
 
-    def _impact(self, kept: Mapping[str, Any]) -> Impact:
-        return Impact(
-            decisions={self._decisions[each] for each in kept["decisions"]},
-            requests=[
-                SentRequest(
-                    WireRequest(
-                        method,
-                        path,
-                        query.encode("latin-1"),
-                        base64.b64decode(raw),
-                        [
-                            (name.encode("latin-1"), value.encode("latin-1"))
-                            for name, value in headers
-                        ],
-                    ),
-                    status,
-                )
-                for method, path, query, raw, headers, status in kept["requests"]
-            ],
+
+class _Sent(msgspec.Struct, array_like=True):
+    """A request as it is kept; bytes are Latin-1 texts, and the body is Base64."""
+
+    method: str
+    path: str
+    query: str
+    raw: bytes
+    headers: list[tuple[str, str]]
+    status: int | None
+
+
+class _Kept(msgspec.Struct):
+    """An impact as it is kept: names of decisions, and requests that are not read yet."""
+
+    decisions: list[str]
+    requests: msgspec.Raw
+
+
+_FILE = msgspec.json.Decoder(dict[str, _Kept])
+_SENT = msgspec.json.Decoder(list[_Sent])
+
+
+def _requests(kept: _Kept) -> Iterator[SentRequest]:
+    for each in _SENT.decode(kept.requests):
+        headers = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in each.headers
+        ]
+        yield SentRequest(
+            WireRequest(each.method, each.path, each.query.encode("latin-1"), each.raw, headers),
+            each.status,
         )
 
 
-def _plain(impact: Impact) -> dict[str, Any]:
-    return {
-        "decisions": sorted(map(_name, impact.decisions)),
-        "requests": [
+def _plain(impact: Impact) -> _Kept:
+    sent = [
+        _Sent(
+            each.request.method,
+            each.request.path,
+            each.request.query_string.decode("latin-1"),
+            each.request.raw,
             [
-                each.request.method,
-                each.request.path,
-                each.request.query_string.decode("latin-1"),
-                base64.b64encode(each.request.raw).decode(),
-                [
-                    [name.decode("latin-1"), value.decode("latin-1")]
-                    for name, value in each.request.headers
-                ],
-                each.status,
-            ]
-            for each in impact.requests
-        ],
-    }
+                (name.decode("latin-1"), value.decode("latin-1"))
+                for name, value in each.request.headers
+            ],
+            each.status,
+        )
+        for each in impact.requests
+    ]
+    return _Kept(sorted(map(_name, impact.decisions)), msgspec.Raw(msgspec.json.encode(sent)))
 
 
 def _name(decision: _Decision) -> str:
