@@ -274,7 +274,7 @@ def test_a_thread_that_a_restart_lost_is_no_verdict(settings_for: MakeSettings) 
         return answer
 
     with served(new_store(), around) as url:
-        settings = settings_for(url, capabilities=("state",))
+        settings = settings_for(url, capabilities=("state",), disposable=True)
         report = run_suite(settings, identify_deployment(settings))
     assert len(apps) > 2
     assert failed(report) == []
