@@ -176,7 +176,7 @@ def test_a_restart_in_the_middle_of_a_run_is_no_verdict(settings_for: MakeSettin
         return answer
 
     with served(new_store(), restarting) as url:
-        # There nothing is removed beside the checks: the requests stand in the same order each time.
+        # There nothing is removed beside the checks: the order of requests is the same each time.
         settings = settings_for(url, capabilities=("copy", "state"), disposable=True)
         report = run_suite(settings, identify_deployment(settings))
     assert len(apps) > 2

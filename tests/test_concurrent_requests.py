@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from conformance.checks import concurrency
 from conformance.checks.concurrency import poll_while, run_together
 
 
@@ -65,3 +66,18 @@ def test_while_doing_looks_until_it_is_done_and_tells_what_broke() -> None:
 
     with pytest.raises(ValueError, match="acting"):
         poll_while(broken, lambda: 1, 1)
+
+
+def test_between_two_looks_there_is_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    enough = threading.Event()
+
+    def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            enough.set()
+
+    monkeypatch.setattr(concurrency, "pause", noted)
+    looks = poll_while(enough.wait, lambda: 1, 1, 0.5)
+    assert pauses == [0.5] * len(looks)
+    assert len(looks) >= 3

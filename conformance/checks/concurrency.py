@@ -8,6 +8,7 @@ from threading import Barrier
 from typing import TypeVar
 
 from conformance.parallel import start, wait_for
+from conformance.waiting import pause
 
 _T = TypeVar("_T")
 
@@ -36,13 +37,20 @@ def repeat_together(number: int, call: Callable[[int], _T]) -> list[_T]:
     return run_together(*[_bind(call, each) for each in range(number)])
 
 
-def poll_while(act: Callable[[], object], read: Callable[[], _T], least: int) -> Sequence[_T]:
-    """Call `read` until `act` has ended, and at least `least` times; return the results."""
+def poll_while(
+    act: Callable[[], object], read: Callable[[], _T], least: int, pause_s: float = 0.0
+) -> Sequence[_T]:
+    """Call `read` until `act` has ended, and at least `least` times; return the results.
+
+    `pause_s` seconds pass between two calls: `act` may take long, and a call leave something.
+    """
     acting = start(act)
     seen: list[_T] = []
     try:
         while not acting.done() or len(seen) < least:
             seen.append(read())
+            if pause_s:
+                pause(pause_s)
     except Exception:
         # Later requests of the check must not overlap with `act`.
         wait_for([acting])

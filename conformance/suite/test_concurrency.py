@@ -29,6 +29,8 @@ MANY = 8
 LEAST_COPIES = 3
 #: How many state updates are sent while copies are made.
 UPDATES = 12
+#: Seconds between two copies of a thread whose run takes a second or longer.
+BETWEEN_COPIES_S = 0.02
 #: The number of states of a history that takes some time to read, copy and delete.
 LONG = 40
 
@@ -99,7 +101,8 @@ def test_a_copy_during_a_run_is_whole(
     def run() -> None:
         given_runs.join(given_runs.start(source, "slow", seconds=1))
 
-    copies = _require_copies(poll_while(run, lambda: _try_copy(threads, source), LEAST_COPIES))
+    copied = poll_while(run, lambda: _try_copy(threads, source), LEAST_COPIES, BETWEEN_COPIES_S)
+    copies = _require_copies(copied)
     some = copies[:: max(1, len(copies) // UPDATES)]
     assert_copies_at_times(given.history(source), [threads.history(copy) for copy in some], before)
 
