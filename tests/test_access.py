@@ -288,7 +288,7 @@ def test_faults_of_doors_are_tried_behind_doors_and_others_are_not(
     )
     monkeypatch.setattr(fault_matrix, "all_faults", lambda: known)
     results = Queue()
-    fault_matrix.work("documented", (HTTP,), (), frozenset(), 1, Queue(*known, None), results)
+    fault_matrix.work("documented", (HTTP,), (), frozenset(), Queue(*known, None), results)
     rows = {row.fault: row for row in results.items}
     assert rows["count-needs-no-key"].outcome is Outcome.KILLED
     assert rows["anothers-thread-is-copied"].outcome is Outcome.KILLED

@@ -95,7 +95,6 @@ def work(requirements: tuple[str, ...], tasks: Tasks, results: Results[Row]) -> 
         (HTTP,),
         requirements,
         frozenset(),
-        1,
         tasks,
         results,
         known,

@@ -78,6 +78,6 @@ def test_between_two_looks_there_is_a_pause(monkeypatch: pytest.MonkeyPatch) -> 
             enough.set()
 
     monkeypatch.setattr(concurrency, "pause", noted)
-    looks = poll_while(enough.wait, lambda: 1, 1, 0.5)
+    looks = poll_while(lambda: enough.wait(10), lambda: 1, 1, 0.5)
     assert pauses == [0.5] * len(looks)
     assert len(looks) >= 3

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conformance.contract.verdicts import RunVerdict, Verdict
-from conformance.deployment.ownership.ledger import Ledger, remaining_ledgers
+from conformance.deployment.ownership.ledger import Ledger, ledgers_dir, remaining_ledgers
 from conformance.deployment.ownership.proof import RUN_TAG
 from conformance.deployment.probe.identify import identify_deployment
 from conformance.deployment.settings import Settings
@@ -306,6 +307,23 @@ def test_sweep_touches_only_what_its_ledgers_name(deployment: str, tmp_path: Pat
     ended = command(tmp_path, "sweep", "--url", deployment)
     assert ended.returncode == 0
     assert threads_of(deployment) == before
+
+
+@pytest.mark.parametrize(
+    ("disposable", "began_s_ago", "swept"),
+    [(True, 60, True), (True, -60, False), (False, 60, False)],
+)
+def test_an_untagged_thread_is_swept_from_a_disposable_deployment_if_it_is_of_the_run(
+    disposable: bool, began_s_ago: int, swept: bool, deployment: str, tmp_path: Path
+) -> None:
+    """A lying answer may have named a thread that stood there before the run."""
+    named, *others = threads_of(deployment)
+    began = datetime.now(UTC) - timedelta(seconds=began_s_ago)
+    directory = ledgers_dir() / str(UUID(int=1))
+    with Ledger(directory, "main", deployment, began.isoformat(), disposable=disposable) as ledger:
+        ledger.record_ended(ledger.record_begun("a thread", tagged=False), named)
+    assert command(tmp_path, "sweep", "--url", deployment).returncode in (0, 3)
+    assert list(threads_of(deployment)) == (others if swept else [named, *others])
 
 
 def test_a_server_that_falls_silent_is_not_waited_for(

@@ -69,43 +69,27 @@ def test_the_run_began_with_the_first_of_its_workers(tmp_path: Path) -> None:
     assert read_ledger(tmp_path).opened_at == early
 
 
+@pytest.mark.parametrize("what", ["launched", "disposable"])
 @pytest.mark.parametrize(
-    ("launched", "wanted"),
+    ("said", "wanted"),
     [((True, False), True), ((False, True), True), ((False, False), False), ((None, 1), False)],
 )
-def test_a_deployment_was_launched_if_one_worker_says_so(
-    launched: tuple[Any, Any], wanted: bool, tmp_path: Path
+def test_a_deployment_is_what_one_worker_says_of_it(
+    what: str, said: tuple[Any, Any], wanted: bool, tmp_path: Path
 ) -> None:
-    for worker, said in enumerate(launched):
-        opened = event("opened", url=URL, at="", launched=said)
+    for worker, each in enumerate(said):
+        opened = event("opened", url=URL, at="", **{what: each})
         write(tmp_path, opened, worker=f"gw{worker}")
-    assert read_ledger(tmp_path).launched is wanted
+    assert getattr(read_ledger(tmp_path), what) is wanted
 
 
-def test_a_ledger_says_whether_its_deployment_was_launched(tmp_path: Path) -> None:
-    for launched in (False, True):
-        with Ledger(tmp_path / str(launched), "main", URL, launched=launched) as ledger:
+@pytest.mark.parametrize("what", ["launched", "disposable"])
+def test_a_ledger_says_what_its_deployment_is(what: str, tmp_path: Path) -> None:
+    for so in (False, True):
+        said: dict[str, Any] = {what: so}
+        with Ledger(tmp_path / str(so), "main", URL, **said) as ledger:
             ledger.record_planned(OWN)
-        assert read_ledger(tmp_path / str(launched)).launched is launched
-
-
-def test_a_ledger_says_whether_its_deployment_is_disposable(tmp_path: Path) -> None:
-    for disposable in (False, True):
-        with Ledger(tmp_path / str(disposable), "main", URL, disposable=disposable) as ledger:
-            ledger.record_planned(OWN)
-        assert read_ledger(tmp_path / str(disposable)).disposable is disposable
-
-
-@pytest.mark.parametrize(
-    ("disposable", "wanted"), [((True, False), True), ((False, True), True), ((None, 1), False)]
-)
-def test_a_deployment_is_disposable_if_one_worker_says_so(
-    disposable: tuple[Any, Any], wanted: bool, tmp_path: Path
-) -> None:
-    for worker, said in enumerate(disposable):
-        opened = event("opened", url=URL, at="", disposable=said)
-        write(tmp_path, opened, worker=f"gw{worker}")
-    assert read_ledger(tmp_path).disposable is wanted
+        assert getattr(read_ledger(tmp_path / str(so)), what) is so
 
 
 @pytest.mark.usefixtures("far_away")

@@ -79,7 +79,7 @@ def rows_of(
     requirements = OF_COPIES if clients == (HTTP,) else ()
     tasks = Queue(*known, None)
     some = frozenset(narrow)
-    fault_matrix.work("documented", clients, requirements, some, parts, tasks, results)
+    fault_matrix.work("documented", clients, requirements, some, tasks, results, parts=parts)
     assert all(isinstance(each, Row) for each in results.items), results.items
     return {row.fault: row for row in results.items}
 
@@ -261,7 +261,7 @@ def test_restarts_try_only_the_faults_of_what_outlives_them(
     monkeypatch.setattr(fault_matrix, "all_faults", lambda: known)
     results = Queue()
     wanted = ("DURABLE-02", "DURABLE-01")
-    fault_matrix.work("full", (HTTP,), wanted, frozenset(), 1, Queue(*known, None), results)
+    fault_matrix.work("full", (HTTP,), wanted, frozenset(), Queue(*known, None), results)
     rows = {row.fault: row for row in results.items}
     assert (rows["of get"].checks, of_get.restarted) == (0, False)
     assert (rows["of restarts"].checks, of_restarts.restarted) == (2, True)
@@ -310,7 +310,7 @@ def test_until_found_no_check_follows_the_first_that_fails() -> None:
         results = Queue()
         tasks = Queue(*known, None)
         fault_matrix.work(
-            "documented", (HTTP,), OF_COPIES, frozenset(), 1, tasks, results, known, until_found
+            "documented", (HTTP,), OF_COPIES, frozenset(), tasks, results, known, until_found
         )
         rows += results.items
     first, whole = rows

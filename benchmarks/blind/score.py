@@ -104,9 +104,7 @@ def try_faults(
     that fails.
     """
     known = {each.name: each for each in faults}
-    fault_matrix.work(
-        PROFILES[-1], (HTTP,), only, frozenset(), 1, tasks, results, known, until_found
-    )
+    fault_matrix.work(PROFILES[-1], (HTTP,), only, frozenset(), tasks, results, known, until_found)
 
 
 def scores(

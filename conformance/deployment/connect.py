@@ -91,7 +91,8 @@ def connect(
     makes the transport to the deployment, by default over HTTP. With `visits` nothing can be
     changed, and only the threads with these ids can be read; in a read-only run these are the
     threads of the settings, there is no ledger, and the record is private. `ledger` is what the
-    run created before, to be removed now: nothing new is written to it. `ownership` is that of
+    run created before, to be removed now: nothing new is written to it, and its threads are proved
+    as on a disposable deployment if it says that this one was. `ownership` is that of
     another connection of this process, by default a new one. At `first_contact` any answer counts
     as the deployment's, and no outage is waited out. `make_recorder` makes the recorder, except in
     a read-only run, whose record is private.

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from heapq import heappop, heappush
 from typing import Any
 
 import pytest
@@ -33,7 +32,7 @@ from conformance.contract.verdicts import Verdict
 from conformance.faults.registry import Fault, all_faults, faulty_deployment
 from conformance.reference.altered import Altered
 from conformance.report.record import CheckResult
-from conformance.runner.check_durations import expected_s
+from conformance.runner.check_durations import balanced, expected_s
 from conformance.runner.selection import check_id, client_of, requirements_of, restarts
 from conformance.runner.server_errors import ServerError, results_of_errors
 from conformance.selftest.fault_row import Row
@@ -76,8 +75,8 @@ def run_matrix(
     """
     clients = _clients_for(all_faults()[name] for name in faults)
     return in_processes(
-        work,
-        (profile, clients, requirements, narrow, parts),
+        partial(work, parts=parts),
+        (profile, clients, requirements, narrow),
         faults,
         workers,
         lambda row: row.name,
@@ -134,11 +133,11 @@ def work(
     clients: tuple[str, ...],
     requirements: tuple[str, ...],
     narrow: frozenset[str],
-    parts: int,
     tasks: Tasks,
     results: Results[Row],
     known: Mapping[str, Fault] | None = None,
     until_found: bool = False,
+    parts: int = 1,
 ) -> None:
     """Try faults from the queue until None; put a row for each, or an error text.
 
@@ -265,15 +264,9 @@ class _FaultWorker(Worker):
 
     def _in_parts(self, items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
         """Return the checks in parts that take about as long as each other."""
-        parts: list[list[pytest.Item]] = [
-            [] for _ in range(1 if self.until_found else min(self.parts, len(items) // _LEAST_PART))
-        ]
-        ends = [(0.0, number) for number in range(len(parts))]
-        for item in sorted(items, key=lambda each: -expected_s(check_id(each))) if ends else ():
-            end, number = heappop(ends)
-            parts[number].append(item)
-            heappush(ends, (end + expected_s(check_id(item)), number))
-        return parts
+        parts = 1 if self.until_found else max(1, min(self.parts, len(items) // _LEAST_PART))
+        by_id = {check_id(each): each for each in items}
+        return [[by_id[each] for each in part] for part in balanced(by_id, parts)]
 
     def _try(self, chosen: Fault, concerned: Sequence[pytest.Item]) -> _Tried:
         """Run checks against the reference with the fault."""

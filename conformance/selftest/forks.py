@@ -1,4 +1,7 @@
-"""Parts of one task, executed at the same time by forks of a process of a matrix."""
+"""Parts of one task, executed at the same time by forks of a process of a matrix.
+
+Not by `multiprocessing`: the processes of a matrix are its daemons, to which it allows no children.
+"""
 
 from __future__ import annotations
 

@@ -55,9 +55,7 @@ class Impact:
         if self.decisions & altered.overridden:
             return True
         rules = [*altered.wire.rules_before, *altered.wire.rules_after]
-        return bool(rules) and any(
-            sent.matched_by(rule) for sent in self.requests for rule in rules
-        )
+        return any(sent.matched_by(rule) for rule in rules for sent in self.requests)
 
 
 class ImpactRecorder:
